@@ -1,0 +1,1 @@
+"""SDG, self-guided dialog generation (paper Sec. 2.2): agents, dialog types, the builder."""

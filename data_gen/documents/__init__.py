@@ -1,0 +1,1 @@
+"""Readers: one a kind of API document, each yielding Documents."""

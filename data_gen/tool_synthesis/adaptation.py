@@ -1,0 +1,34 @@
+"""Adaptation: a Document becomes a Tool, keeping where it came from (paper, Section 2.1)."""
+
+from __future__ import annotations
+
+from data_gen.documents.document import Document
+from toolace import InputError, Tool
+
+REAL = "real"
+
+
+def to_tool(document: Document, *, origin: str = REAL) -> Tool:
+    """The tool a document describes; its domain is the document's sub-domain, the second name of the path.
+
+    Raises:
+        InputError: the document has no name or no parameter object.
+    """
+    structure = document.structure
+    try:
+        tool = Tool.from_json(structure)
+    except InputError as error:
+        raise InputError(error.what, where=document.id, fix=error.fix) from None
+    path = document.path
+    return Tool(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        returns=tool.returns,
+        id=document.id,
+        domain=path[1] if len(path) > 1 else (path[0] if path else document.title),
+        path=path,
+        origin=origin,
+        source=dict(document.source),
+        licence=document.licence,
+    )

@@ -1,0 +1,171 @@
+"""Quality gates of the pool: each looks at one Tool and says kept, or why not, in a Verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from data_gen.tool_synthesis.benchmark import BenchmarkFunctions, benchmark_functions, benchmark_requests
+from data_gen.tool_synthesis.similarity import SimilarityIndex, bigrams, words_of
+from data_gen.verification.schemas import compile_schema
+from data_gen.verification.verdict import KEPT, Verdict
+from toolace import Tool
+
+__all__ = ["GATES", "Gate", "PoolGate", "BenchmarkGate", "benchmark_requests", "judge"]
+
+Gate = Callable[[Tool], Verdict]
+
+# our choice: limits of api_corpora: fewer than 20 characters hardly say anything; with more than 12 parameters a request
+# that gives a fair part of them is no sentence any more.
+DESCRIPTION_CHARACTERS = 20
+NAME_CHARACTERS = 80
+PARAMETERS = 12
+NEAR_DUPLICATE = 0.7
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_PARAMETER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_WITHDRAWN = re.compile(r"\b(?:deprecated|discontinued|no longer (?:supported|available)|do not use|for internal use)\b", re.I)
+
+
+def name_gate(tool: Tool) -> Verdict:
+    """The name and those of the parameters are identifiers; dots are allowed in the tool's."""
+    if not _NAME.fullmatch(tool.name) or len(tool.name) > NAME_CHARACTERS:
+        return Verdict.reject("tool.name", f"{tool.name!r} is no identifier of up to {NAME_CHARACTERS} characters", "name")
+    for name in tool.properties:
+        if not _PARAMETER.fullmatch(name):
+            return Verdict.reject("tool.name", f"the parameter {name!r} is no identifier", "parameters")
+    return KEPT
+
+
+def description_gate(tool: Tool) -> Verdict:
+    """The description says something: 20 characters or more, other than the name, of an API that still exists."""
+    text = tool.description.strip()
+    if len(text) < DESCRIPTION_CHARACTERS:
+        return Verdict.reject("tool.description", f"{text!r} has fewer than {DESCRIPTION_CHARACTERS} characters", "description")
+    if set(words_of(text)) <= set(words_of(tool.name)):
+        return Verdict.reject("tool.description", f"{text!r} only repeats the name", "description")
+    if _WITHDRAWN.search(text):
+        return Verdict.reject("tool.description", f"withdrawn: {text!r}", "description")
+    return KEPT
+
+
+def schema_gate(tool: Tool) -> Verdict:
+    """Parameters and results are valid JSON Schema 2020-12, and patterns compile."""
+    for part, schema in (("parameters", tool.parameters), ("returns", tool.returns)):
+        problem = compile_schema(schema).problem if schema is not None else ""
+        if problem:
+            rule = "tool.pattern" if problem.startswith("pattern") else "tool.schema"
+            return Verdict.reject(rule, problem, part)
+    return KEPT
+
+
+def count_gate(tool: Tool) -> Verdict:
+    """One to twelve parameters at the top."""
+    count = len(tool.properties)
+    if not 1 <= count <= PARAMETERS:
+        return Verdict.reject("tool.parameter_count", f"{count} parameters, not 1 to {PARAMETERS}", "parameters")
+    return KEPT
+
+
+def required_gate(tool: Tool) -> Verdict:
+    """Every required name is a property, at every depth."""
+    for path, schema in _objects(tool.parameters):
+        properties = schema.get("properties") or {}
+        lost = [name for name in schema.get("required") or () if name not in properties]
+        if lost:
+            return Verdict.reject("tool.required", f"requires {lost[0]!r}, which is no property", f"parameters{path}")
+    return KEPT
+
+
+def described_gate(tool: Tool) -> Verdict:
+    """Every parameter is described."""
+    for name, schema in tool.properties.items():
+        if len(str(schema.get("description") or "").strip()) < 3:
+            return Verdict.reject("tool.parameters_described", f"{name!r} has no description", f"parameters.{name}")
+    return KEPT
+
+
+def binary_gate(tool: Tool) -> Verdict:
+    """No required parameter takes raw bytes: nobody says those in a request."""
+    for path, schema in _objects(tool.parameters):
+        for name in schema.get("required") or ():
+            if "contentEncoding" in (schema.get("properties") or {}).get(name, {}):
+                return Verdict.reject("tool.binary", f"{name!r} takes raw bytes", f"parameters{path}.{name}")
+    return KEPT
+
+
+def _objects(schema: Any, path: str = "") -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """(path, schema) of every object schema inside a schema, itself first."""
+    if not isinstance(schema, Mapping):
+        return
+    if "properties" in schema or "required" in schema:
+        yield path, schema
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from _objects(inner, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        yield from _objects(schema.get(key), f"{path}[]")
+
+
+# Cheap first. The pool's own gates (names, near-duplicates) and the benchmark's come after these.
+GATES: tuple[Gate, ...] = (
+    name_gate,
+    description_gate,
+    count_gate,
+    schema_gate,
+    required_gate,
+    described_gate,
+    binary_gate,
+)
+
+
+def judge(tool: Tool, gates: Iterable[Gate] = GATES) -> Verdict:
+    """The first rejection, or kept."""
+    for gate in gates:
+        verdict = gate(tool)
+        if not verdict.kept:
+            return verdict
+    return KEPT
+
+
+class BenchmarkGate:
+    """Rejects tools that are a benchmark's function in other words.
+
+    Raises:
+        InputError: on making one without functions when bfcl-eval is not installed.
+    """
+
+    def __init__(self, functions: BenchmarkFunctions | None = None) -> None:
+        self.functions = functions or benchmark_functions()
+
+    def __call__(self, tool: Tool) -> Verdict:
+        """Kept when there is no overlap."""
+        evidence = self.functions.overlap(tool)
+        return Verdict.reject("benchmark.function", evidence) if evidence else KEPT
+
+
+class PoolGate:
+    """Rejects a tool whose name is taken in the pool, or whose name and description nearly repeat one in it.
+
+    Args:
+        tools: all candidates, to know which words are rare among them.
+    """
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._names: dict[str, str] = {}
+        self._index = SimilarityIndex(NEAR_DUPLICATE, (bigrams(tool) for tool in tools))
+
+    def __call__(self, tool: Tool) -> Verdict:
+        """Kept when it is new; `add` must then be called."""
+        name = tool.name.lower()
+        if name in self._names:
+            return Verdict.reject("pool.name_taken", f"{tool.name!r} is the name of {self._names[name]}", "name")
+        found = self._index.find(bigrams(tool))
+        if found:
+            return Verdict.reject("pool.near_duplicate", f"{found[1]:.2f} similar to {found[0]}", "description")
+        return KEPT
+
+    def add(self, tool: Tool) -> None:
+        """Takes a kept tool into account."""
+        self._names[tool.name.lower()] = tool.id or tool.name
+        self._index.add(tool.id or tool.name, bigrams(tool))

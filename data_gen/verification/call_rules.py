@@ -1,0 +1,143 @@
+"""Rules on calls against the tools on offer (paper, Table 4: function-calling executability)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toolace.calls import Call, parse_calls
+from toolace.dialogs import Dialog
+from toolace.tools import Schema, Tool
+
+from data_gen.verification.patterns import matches
+from data_gen.verification.registry import EXECUTABILITY, Finding, rule
+from data_gen.verification.schemas import compile_schema
+
+_DEPTH = 64
+
+
+def placed_calls(dialog: Dialog) -> Iterator[tuple[str, Call]]:
+    """Every call with its place, `messages[2].calls[0]`."""
+    for i, message in enumerate(dialog.messages):
+        for j, call in enumerate(message.calls):
+            yield f"messages[{i}].calls[{j}]", call
+
+
+def _matched(dialog: Dialog) -> Iterator[tuple[str, Call, Tool]]:
+    """Calls of tools that are on offer, each with its tool."""
+    by_name = {tool.name: tool for tool in dialog.tools}
+    for place, call in placed_calls(dialog):
+        if call.name in by_name:
+            yield place, call, by_name[call.name]
+
+
+@rule("call.readable", EXECUTABILITY)
+def readable(dialog: Dialog) -> Iterator[Finding]:
+    """No answer holds calls as text: what looks like a call list could be read as one, and nothing is around it."""
+    names = {tool.name for tool in dialog.tools}
+    for i, message in enumerate(dialog.messages):
+        if message.role != "assistant" or "(" not in message.content:
+            continue
+        parsed = parse_calls(message.content)
+        alone = not parsed.before.strip() and not parsed.after.strip()
+        if parsed.calls and (alone or any(call.name in names for call in parsed.calls)):
+            problem = parsed.problems[0].detail if parsed.problems else "a call written as text"
+            yield f"{problem}: {message.content[:80]!r}", f"messages[{i}].content"
+
+
+@rule("call.name_in_list", EXECUTABILITY)
+def name_in_list(dialog: Dialog) -> Iterator[Finding]:
+    """The API that is called is in the tool list."""
+    names = {tool.name for tool in dialog.tools}
+    for place, call in placed_calls(dialog):
+        if call.name not in names:
+            yield f"{call.name!r} is none of {', '.join(sorted(names)) or 'no tools'}", place
+
+
+@rule("call.required_given", EXECUTABILITY)
+def required_given(dialog: Dialog) -> Iterator[Finding]:
+    """All required parameters are given."""
+    for place, call, tool in _matched(dialog):
+        for name in tool.parameters.get("required") or ():
+            if name not in call.arguments:
+                yield f"{call.name} needs {name!r}", place
+
+
+@rule("call.no_unknown_parameter", EXECUTABILITY)
+def no_unknown_parameter(dialog: Dialog) -> Iterator[Finding]:
+    """Every argument, and every member of an object argument, is in the definition."""
+    for place, call, tool in _matched(dialog):
+        for path, name in _unknown(call.arguments, tool.parameters, 0):
+            known = ", ".join(tool.properties) if not path else "its members"
+            yield f"{call.name} has no {name!r} (it has {known or 'no parameters'})", f"{place}{path}.{name}"
+
+
+def _unknown(value: Any, schema: Any, depth: int) -> Iterator[tuple[str, str]]:
+    """(path, key) of members that an object schema does not name and does not leave open."""
+    if not isinstance(schema, Mapping) or depth > _DEPTH:
+        return
+    if isinstance(value, Mapping):
+        properties = schema.get("properties")
+        properties = properties if isinstance(properties, Mapping) else {}
+        is_open = _is_open(schema, properties, depth)
+        for key, inner in value.items():
+            if key in properties:
+                for path, name in _unknown(inner, properties[key], depth + 1):
+                    yield f".{key}{path}", name
+            elif not is_open and not any(matches(p, str(key)) for p in schema.get("patternProperties") or ()):
+                yield "", str(key)
+    elif isinstance(value, (list, tuple)):
+        for i, inner in enumerate(value):
+            for path, name in _unknown(inner, schema.get("items"), depth + 1):
+                yield f"[{i}]{path}", name
+
+
+_COMBINED = ("$ref", "anyOf", "oneOf", "allOf", "if")
+
+
+def _is_open(schema: Schema, properties: Mapping[str, Any], depth: int) -> bool:
+    """Whether other members are allowed: said so, left to a combination of schemas, or an inner object without any."""
+    if any(word in schema for word in _COMBINED):
+        return True
+    if "additionalProperties" in schema:
+        return schema["additionalProperties"] is not False
+    return depth > 0 and not properties
+
+
+@rule("call.repeated", EXECUTABILITY)
+def repeated(dialog: Dialog) -> Iterator[Finding]:
+    """No two calls of a turn are the same."""
+    for i, message in enumerate(dialog.messages):
+        if len(message.calls) < 2:
+            continue
+        seen: dict[str, int] = {}
+        for j, call in enumerate(message.calls):
+            first = seen.setdefault(_identity(call), j)
+            if first != j:
+                yield f"the same call of {call.name} as calls[{first}]", f"messages[{i}].calls[{j}]"
+
+
+def _identity(call: Call) -> str:
+    try:
+        return json.dumps([call.name, call.arguments], sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return f"{call.name} {id(call)}"
+
+
+@rule("call.schema", EXECUTABILITY)
+def argument_schema(dialog: Dialog) -> Iterator[Finding]:
+    """Every argument fits its parameter's schema: type, enum, bounds, format, pattern, items, members.
+
+    JSON Schema decides: True is no integer, and 5.0 is one.
+    """
+    for place, call, tool in _matched(dialog):
+        try:
+            json.dumps(call.arguments, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            yield f"arguments of {call.name} are no JSON ({error})", place
+            continue
+        for path, keyword, evidence in compile_schema(tool.parameters).errors(call.arguments):
+            # Missing and unknown parameters have rules of their own.
+            if path or keyword not in ("required", "additionalProperties"):
+                yield evidence, place + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)

@@ -1,0 +1,248 @@
+"""Rules on the shape and the text of a dialog (paper, Table 4: dialog correctness; role order of data consistency)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toolace.dialogs import Dialog, Message
+
+from data_gen.verification.registry import CONSISTENCY, CORRECTNESS, Finding, rule
+from data_gen.verification.text import (
+    foreign_words,
+    is_latin,
+    repeated_phrase,
+    scripts,
+    string_leaves,
+)
+
+# our choice: Table 4 says "not too long"; 4,000 characters are about 1,000 tokens, twice the longest answer that the
+# released rows show, and a whole dialog of 60,000 fills the 16k context of the models that are trained.
+ANSWER_CHARACTERS = 4_000
+ARGUMENT_CHARACTERS = 8_000
+DIALOG_CHARACTERS = 60_000
+MESSAGES = 100
+
+
+@rule("dialog.fields", CORRECTNESS)
+def fields(dialog: Dialog) -> Iterator[Finding]:
+    """There is a user turn and an assistant turn, and no turn is empty."""
+    roles = {message.role for message in dialog.messages}
+    for role in ("user", "assistant"):
+        if role not in roles:
+            yield f"no {role} turn", "messages"
+    for i, message in enumerate(dialog.messages):
+        if not message.content.strip() and not message.calls:
+            yield f"the {message.role} turn is empty", f"messages[{i}]"
+
+
+# What may stand before a turn; "calls" is an assistant turn that calls, "start" the beginning of the dialog.
+_BEFORE = {
+    "system": ("start",),
+    "user": ("start", "system", "assistant"),
+    "assistant": ("user", "tool"),
+    "calls": ("user", "tool"),
+    "tool": ("calls", "tool"),
+}
+
+
+@rule("dialog.role_order", CONSISTENCY)
+def role_order(dialog: Dialog) -> Iterator[Finding]:
+    """System at most first, user first to speak, results only after calls and calls followed by them, assistant last."""
+    before = "start"
+    for i, message in enumerate(dialog.messages):
+        turn = "calls" if message.role == "assistant" and message.calls else message.role
+        if message.calls and message.role != "assistant":
+            yield f"the {message.role} turn holds calls", f"messages[{i}]"
+        if before not in _BEFORE[turn]:
+            yield f"{_SPOKEN.get(turn, turn)} after {_SPOKEN.get(before, before)}", f"messages[{i}]"
+        before = turn
+    if dialog.messages and dialog.messages[-1].role != "assistant":
+        yield f"the last turn is of the {dialog.messages[-1].role}", f"messages[{len(dialog.messages) - 1}]"
+
+
+_SPOKEN = {"start": "nothing", "calls": "assistant with calls"}
+
+
+@rule("dialog.length", CORRECTNESS)
+def length(dialog: Dialog) -> Iterator[Finding]:
+    """No answer over 4,000 characters, no arguments over 8,000, no dialog over 60,000 or over 100 turns."""
+    if len(dialog.messages) > MESSAGES:
+        yield f"{len(dialog.messages)} turns, more than {MESSAGES}", "messages"
+    total = 0
+    for i, message in enumerate(dialog.messages):
+        total += len(message.content)
+        if message.role == "assistant" and len(message.content) > ANSWER_CHARACTERS:
+            yield f"{len(message.content)} characters, more than {ANSWER_CHARACTERS}", f"messages[{i}]"
+        arguments = sum(_size(call.arguments) for call in message.calls)
+        if arguments > ARGUMENT_CHARACTERS:
+            yield f"{arguments} characters of arguments, more than {ARGUMENT_CHARACTERS}", f"messages[{i}].calls"
+        total += arguments
+    if total > DIALOG_CHARACTERS:
+        yield f"{total} characters, more than {DIALOG_CHARACTERS}", "messages"
+
+
+def _size(value: Any) -> int:
+    """About how many characters a value takes as JSON; without recursion, for values of any depth."""
+    size, stack = 0, [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mapping):
+            size += 2 + sum(len(str(key)) + 4 for key in node)
+            stack.extend(node.values())
+        elif isinstance(node, (list, tuple)):
+            size += 2 + 2 * len(node)
+            stack.extend(node)
+        elif isinstance(node, str):
+            size += len(node) + 2
+        elif isinstance(node, int) and not isinstance(node, bool):
+            size += node.bit_length() // 3 + 1
+        else:
+            size += 5
+    return size
+
+
+# Control characters other than tab and line ends, noncharacters, the replacement character, lone surrogates, and
+# byte-order marks: what broken decoding leaves behind.
+_BROKEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ufeff\ud800-\udfff]")
+_ANSWER_LETTERS = 40
+
+
+@rule("dialog.characters", CORRECTNESS)
+def characters(dialog: Dialog) -> Iterator[Finding]:
+    """No control, replacement or surrogate characters, and no answer or call in a script that the request has not."""
+    for place, text, _ in _texts(dialog):
+        broken = None if text.isascii() and text.isprintable() else _BROKEN.search(text)
+        if broken:
+            yield f"the character U+{ord(broken.group()):04X}", place
+    asked = [m.content for m in dialog.messages if m.role == "user"]
+    if is_latin(asked):
+        yield from _foreign(dialog)
+    else:
+        wanted = set().union(*(scripts(text) for text in asked))
+        for i, message in enumerate(dialog.messages):
+            # An answer all in Latin letters to a question without any; short ones may be names or figures.
+            letters = sum(c.isalpha() for c in message.content) if message.role == "assistant" else 0
+            if letters > _ANSWER_LETTERS and wanted and not scripts(message.content) & wanted:
+                yield "the answer is in another script than the request", f"messages[{i}]"
+
+
+def _foreign(dialog: Dialog) -> Iterator[Finding]:
+    """Words in other scripts in a dialog whose requests are in Latin letters.
+
+    The assistant may use those that were given to it. The user may give those that the assistant then uses, or quote
+    them; anything else has slipped in.
+    """
+    given: set[str] = set()
+    spoken = {w for m in dialog.messages if m.role == "assistant" for _, t in _spoken(m, "") for w in foreign_words(t)}
+    definitions = {w for tool in dialog.tools for w in foreign_words(tool.description)}
+    for i, message in enumerate(dialog.messages):
+        for place, text in _spoken(message, f"messages[{i}]"):
+            for word, quoted in foreign_words(text).items():
+                if message.role == "user" and not quoted and word not in spoken:
+                    yield f"the word {word!r} in another script", place
+                if message.role == "assistant" and word not in given and word not in definitions:
+                    yield f"the word {word!r} in another script than the request", place
+        if message.role != "assistant":
+            given.update(foreign_words(message.content))
+
+
+_HTML = (
+    "a abbr article b blockquote body br button canvas center code dd del details div dl dt em fieldset footer form "
+    "h1 h2 h3 h4 h5 h6 head header hr html i iframe img input ins kbd label legend li link main mark meta nav ol "
+    "option p pre q s samp script section select small source span strong style sub summary sup svg table tbody td "
+    "textarea tfoot th thead time title tr u ul var video path audio root item think tool_call tool_response"
+)
+_SLOT_SIGNS = frozenset("<{[")
+_SLOT = re.compile(
+    r"(?<![\w<])<(?!(?:" + "|".join(_HTML.split()) + r")\b)[A-Za-z][A-Za-z0-9]*(?:[_ -][A-Za-z0-9]+){0,5}>"
+    r"|(?<![\w/}$^])\{\{?\s?[A-Za-z_][A-Za-z0-9_]{0,40}\s?\}?\}"
+    r"|\[(?:your|insert|enter|specify)\b[^\]\n]{0,40}\]"
+    r"|\b[Ll]orem [Ii]psum\b"
+)
+_UNFINISHED = re.compile(r"\b(?:TODO|FIXME|TBD)\b(?!['’]?s?\s+(?:list|item|app|task|entr|card|board))|\bYOUR_[A-Z_]{2,40}\b")
+
+
+@rule("dialog.placeholders", CORRECTNESS)
+def placeholders(dialog: Dialog) -> Iterator[Finding]:
+    """No slot that was never filled: <city>, {slot}, [your name], lorem ipsum, TODO."""
+    for place, text, role in _texts(dialog):
+        found = _SLOT.search(text) if not _SLOT_SIGNS.isdisjoint(text) or "orem" in text else None
+        if found is None and role != "tool":
+            found = _UNFINISHED.search(text)
+        if found:
+            yield f"the placeholder {found.group()!r}", place
+
+
+_LETTER_RUN = re.compile(r"([^\W\d_])\1{7}")
+_SAME_ANSWER = 40
+
+
+@rule("dialog.repetition", CORRECTNESS)
+def repetition(dialog: Dialog) -> Iterator[Finding]:
+    """No stuck loops in a turn, no turn said twice."""
+    seen: dict[tuple[str, str], int] = {}
+    for i, message in enumerate(dialog.messages):
+        if message.role not in ("user", "assistant"):
+            continue
+        text = message.content.strip()
+        run = _LETTER_RUN.search(text)
+        if run:
+            yield f"the letter {run.group(1)!r} over and over", f"messages[{i}]"
+        phrase = repeated_phrase(text)
+        if phrase:
+            yield f"{phrase!r} over and over", f"messages[{i}]"
+        first = seen.setdefault((message.role, text), i)
+        if first != i and (message.role == "user" or len(text) >= _SAME_ANSWER):
+            yield f"the same text as messages[{first}]", f"messages[{i}]"
+
+
+# What no answer ends with: an opening bracket, a comma or colon, a word that needs another.
+_DANGLING = re.compile(r"(?:[,:(\[{<&\u2014\u2013]|\b(?:and|or|the|a|an|of|to|with|for|because|is|are|your|from))\Z")
+_DANGLING_FROM = 20
+# A line of prose of at least eight words that ends in a small letter lost its end; list items and links may end so.
+_PROSE_WORDS = 8
+_ITEM = re.compile(r"\s*(?:[-*•#|>]|\d+[.)])")
+
+
+@rule("dialog.complete", CORRECTNESS)
+def complete(dialog: Dialog) -> Iterator[Finding]:
+    """An answer does not break off: it ends as a sentence does, and no code fence is left open."""
+    for i, message in enumerate(dialog.messages):
+        text = message.content.rstrip() if message.role == "assistant" else ""
+        if _breaks_off(text):
+            yield f"the answer breaks off at {text[-20:]!r}", f"messages[{i}]"
+        elif text.count("```") % 2:
+            yield "a code fence is not closed", f"messages[{i}]"
+
+
+def _breaks_off(text: str) -> bool:
+    if len(text) < _DANGLING_FROM:
+        return False
+    if _DANGLING.search(text[-12:]):
+        return True
+    last = text[-1]
+    if not ("a" <= last <= "z"):
+        return False
+    line = text[text.rfind("\n") + 1 :]
+    words = line.split()
+    return len(words) >= _PROSE_WORDS and not _ITEM.match(line) and not set(words[-1]) & set("/.@_=")
+
+
+def _spoken(message: Message, place: str) -> Iterator[tuple[str, str]]:
+    """What the user or the assistant wrote in a turn, arguments included, each with its place."""
+    if message.role in ("user", "assistant") and message.content:
+        yield place, message.content
+    for j, call in enumerate(message.calls):
+        for path, text in string_leaves(call.arguments):
+            yield f"{place}.calls[{j}]{path}", text
+
+
+def _texts(dialog: Dialog) -> Iterator[tuple[str, str, str]]:
+    """Every text of the dialog but the system's: place, text, role."""
+    for i, message in enumerate(dialog.messages):
+        for place, text in _spoken(message, f"messages[{i}]"):
+            yield place, text, message.role
+        if message.role == "tool":
+            yield f"messages[{i}]", message.content, message.role

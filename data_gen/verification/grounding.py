@@ -1,0 +1,256 @@
+"""Grounding: every value of a call was said before it, or follows from what was said by a rule that is written here.
+
+The paper leaves this to the hallucination expert ("argument values not in user query or system prompt"); what can be
+decided without a model is decided here. Said is: user turns, results, the system text without the tool list, and what
+the assistant proposed when the user's next words agree to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from toolace.calls import Call
+from toolace.dialogs import Dialog, Message
+from toolace.tools import Schema
+
+from data_gen.verification.heard import Heard, normalised, rounded, stem
+from data_gen.verification.registry import CONSISTENCY, EXECUTABILITY, Finding, rule
+
+_ASSENT = re.compile(
+    r"\W*(?:yes|yeah|yep|sure|ok|okay|please do|go ahead|sounds good|that works|perfect|great|exactly|correct|right|"
+    r"do it|do that|that one|the (?:first|second|third|last) one)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A text and the role that said it."""
+
+    role: str
+    heard: Heard
+
+
+@rule("grounding.value", EXECUTABILITY)
+def grounded_values(dialog: Dialog) -> Iterator[Finding]:
+    """Every scalar argument was said before the call, or follows from it by case, spelling, number words, dates,
+    the schema's default, or an enum value whose words were said. Booleans and nulls need not be said."""
+    schemas = {tool.name: tool.parameters for tool in dialog.tools}
+    for place, call, said in _calls_with_context(dialog):
+        for path, value, schema in _leaves(call.arguments, schemas.get(call.name, {})):
+            if not is_grounded(value, schema, [s.heard for s in said]):
+                yield f"{value!r} was never said", place + path
+
+
+@rule("grounding.dependent", CONSISTENCY)
+def dependent_values(dialog: Dialog) -> Iterator[Finding]:
+    """In a dialog of type dependent, some later call takes a value from a result that the user had not said."""
+    if dialog.type != "dependent":
+        return
+    schemas = {tool.name: tool.parameters for tool in dialog.tools}
+    for _, call, said in _calls_with_context(dialog):
+        results = [s.heard for s in said if s.role == "tool"]
+        others = [s.heard for s in said if s.role != "tool"]
+        for _, value, schema in _leaves(call.arguments, schemas.get(call.name, {})) if results else ():
+            if _claims(value) and is_grounded(value, {}, results) and not is_grounded(value, schema, others):
+                return
+    yield "no later call uses a value that only a result gave", ""
+
+
+def _calls_with_context(dialog: Dialog) -> Iterator[tuple[str, Call, list[Said]]]:
+    """Every call with its place and what was said before it."""
+    said: list[Said] = []
+    proposal: Message | None = None
+    for i, message in enumerate(dialog.messages):
+        if message.role == "user" and proposal is not None and _ASSENT.match(message.content):
+            said.append(Said("assistant", Heard(proposal.content)))
+        for j, call in enumerate(message.calls):
+            yield f"messages[{i}].calls[{j}]", call, said
+        proposal = message if message.role == "assistant" else None
+        if message.role != "assistant":
+            said.append(Said(message.role, Heard(_unescaped(message.content))))
+
+
+def _unescaped(text: str) -> str:
+    """A result with its JSON escapes undone, so that "S\\u00e3o" can be found."""
+    if "\\" not in text:
+        return text
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False).replace("\\n", " ").replace('\\"', '"')
+    except (ValueError, RecursionError):
+        return text
+
+
+def _claims(value: Any) -> bool:
+    """Whether a value says something: booleans, nulls and empty strings do not."""
+    return value is not None and not isinstance(value, bool) and value != ""
+
+
+def _leaves(value: Any, schema: Any) -> Iterator[tuple[str, Any, Schema]]:
+    """(path, scalar, its schema) of an argument object; what equals its schema's default is left out."""
+    stack: list[tuple[str, Any, Any]] = [("", value, schema)]
+    while stack:
+        path, node, definition = stack.pop()
+        definition = definition if isinstance(definition, Mapping) else {}
+        if "default" in definition and _same(definition["default"], node):
+            continue
+        if isinstance(node, Mapping):
+            properties = definition.get("properties")
+            properties = properties if isinstance(properties, Mapping) else {}
+            other = definition.get("additionalProperties")
+            stack.extend((f"{path}.{k}"[:200], v, properties.get(k, other)) for k, v in reversed(node.items()))
+        elif isinstance(node, (list, tuple)):
+            items = definition.get("items")
+            stack.extend((f"{path}[{i}]"[:200], node[i], items) for i in range(len(node) - 1, -1, -1))
+        elif _claims(node):
+            yield path, node, dict(definition)
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except RecursionError:
+        return False
+
+
+def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
+    """Whether a scalar was said in any of the texts, by the rules of this module."""
+    if "const" in schema or (isinstance(schema.get("enum"), list) and len(schema["enum"]) == 1):
+        return True
+    if isinstance(value, (int, float)):
+        return _number_said(value, said) or _is_described_default(str(value), schema)
+    if not isinstance(value, str):
+        return True
+    words = normalised(value)
+    if words == " ":
+        return any(value.strip() in heard.text for heard in said)
+    return (
+        any(words in heard.words for heard in said)
+        or _written_otherwise(value, words, said)
+        or _is_described_default(value, schema)
+        or _words_said(words, said, is_enum="enum" in schema)
+    )
+
+
+def _number_said(value: float, said: Sequence[Heard]) -> bool:
+    try:
+        wanted = rounded(float(value))
+    except OverflowError:
+        return False
+    return any(wanted in heard.numbers for heard in said)
+
+
+_NUMERAL = re.compile(r"[-+]?[$€£¥₹]?\d{1,15}(?:\.\d{1,9})?\s?(?:%|st|nd|rd|th)?")
+
+
+def _written_otherwise(value: str, words: str, said: Sequence[Heard]) -> bool:
+    """The same value in another spelling: numeral, date, time, code, several words as one."""
+    if _NUMERAL.fullmatch(value) and _number_said(float(re.sub(r"[^\d.-]", "", value) or 0), said):
+        return True
+    if _moment_said(value, said):
+        return True
+    if _alias_said(words.strip(), said):
+        return True
+    apart = normalised(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", value))
+    if apart != words and any(apart in heard.words for heard in said):
+        return True
+    joined = words.replace(" ", "")
+    if len(joined) >= 6 and any(joined in heard.joined for heard in said):
+        return True
+    return any(joined in heard.runs or f" {joined} " in heard.words for heard in said)
+
+
+_ISO = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?(?:[T ](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?")
+_HOURS = re.compile(r"(\d{1,2})(?:[:.](\d\d))?(?::\d\d)?\s?(?:Z|[AaPp]\.?[Mm]\.?)?")
+
+
+def _moment_said(value: str, said: Sequence[Heard]) -> bool:
+    """Whether a date, month, time or date-time was said in another spelling, or relative to a date that was said."""
+    iso = _ISO.fullmatch(value)
+    if iso:
+        year, month, day = int(iso[1]), int(iso[2]), int(iso[3] or 0)
+        if not day:
+            return any((year, month) in heard.months for heard in said)
+        clock = iso[4] is None or (iso[4], iso[5]) == ("00", "00")
+        clock = clock or any(int(iso[4]) * 60 + int(iso[5]) in heard.times for heard in said)
+        return clock and _day_said(year, month, day, said)
+    if _HOURS.fullmatch(value):
+        return any(Heard(value).times & heard.times for heard in said)
+    own = [day for day in Heard(value).days if day[0]] if any(map(str.isdigit, value)) and len(value) < 40 else []
+    return any(_day_said(year, month, day, said) for year, month, day in own if year)
+
+
+def _day_said(year: int, month: int, day: int, said: Sequence[Heard]) -> bool:
+    if any((year, month, day) in heard.days or (None, month, day) in heard.days for heard in said):
+        return True
+    try:
+        wanted = date(year, month, day)
+    except ValueError:
+        return False
+    anchors = {d for heard in said for d in heard.days if d[0]}
+    return any(wanted in heard.relative_days(anchor) for anchor in _calendar(anchors) for heard in said)
+
+
+def _calendar(days: set[Any]) -> Iterator[date]:
+    for day in sorted(days)[:16]:
+        try:
+            yield date(*day)
+        except ValueError:
+            continue
+
+
+@cache
+def _aliases() -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+    raw = yaml.safe_load((Path(__file__).parent / "aliases.yaml").read_text(encoding="utf-8"))
+    signs: dict[str, list[str]] = {}
+    for sign, names in raw["signs"].items():
+        for name in names:
+            signs.setdefault(name, []).append(sign)
+    return signs, {str(word): tuple(f" {other} " for other in others) for word, others in raw["words"].items()}
+
+
+def _alias_said(words: str, said: Sequence[Heard]) -> bool:
+    signs, others = _aliases()
+    if any(sign in heard.lower for sign in signs.get(words, ()) for heard in said):
+        return True
+    return any(other in heard.words for other in others.get(words, ()) for heard in said)
+
+
+def _is_described_default(value: str, schema: Schema) -> bool:
+    """Whether the parameter's description names the value as its default."""
+    text = str(schema.get("description") or "").casefold()
+    at = text.find("default")
+    return at >= 0 and normalised(value) in normalised(text[at : at + 80])
+
+
+_EMPTY_WORDS = frozenset("a an and at by for from in into is it of on or the to with no s".split())
+# our choice: up to eight words a value is a name or a phrase, and all of it must have been said; a longer one is a text
+# that the assistant wrote (a message, a query), three quarters of whose words must come from the conversation.
+_PHRASE_WORDS = 8
+_TEXT_SHARE = 0.75
+
+
+def _words_said(words: str, said: Sequence[Heard], *, is_enum: bool) -> bool:
+    """Whether the words of a value were said in any order, or as another form of the word."""
+    wanted = [word for word in words.split() if word not in _EMPTY_WORDS] or words.split()
+    found = sum(_word_said(word, said) for word in wanted)
+    if is_enum or len(wanted) <= _PHRASE_WORDS:
+        return found == len(wanted)
+    return found >= _TEXT_SHARE * len(wanted)
+
+
+def _word_said(word: str, said: Sequence[Heard]) -> bool:
+    if any(word in heard.vocabulary or stem(word) in heard.vocabulary for heard in said):
+        return True
+    if word.isdecimal() and len(word) < 16:
+        return _number_said(int(word), said)
+    return _alias_said(word, said)

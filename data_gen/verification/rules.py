@@ -1,0 +1,63 @@
+"""The rule layer of dual-layer verification (paper, Section 2.3 and Table 4): the registry, and running it on a dialog."""
+
+from __future__ import annotations
+
+from toolace.dialogs import Dialog
+
+from data_gen.verification import (  # noqa: F401  (importing a module registers its rules)
+    call_rules,
+    consistency_rules,
+    dialog_rules,
+    grounding,
+    tool_rules,
+)
+from data_gen.verification.registry import REGISTRY, Rule
+from data_gen.verification.verdict import KEPT, Verdict
+
+# Cheap first, and structure before content: a later rule may assume what an earlier one has checked, but never crashes
+# when it does not hold.
+ORDER = (
+    "dialog.fields",
+    "dialog.role_order",
+    "dialog.length",
+    "dialog.type",
+    "dialog.characters",
+    "dialog.placeholders",
+    "dialog.repetition",
+    "dialog.complete",
+    "tool.fields",
+    "tool.unique_names",
+    "tool.described",
+    "tool.schema",
+    "call.readable",
+    "call.name_in_list",
+    "call.required_given",
+    "call.no_unknown_parameter",
+    "call.repeated",
+    "call.schema",
+    "result.count",
+    "result.name",
+    "result.order",
+    "result.schema",
+    "refusal.has_reason",
+    "grounding.value",
+    "grounding.dependent",
+)
+RULES: dict[str, Rule] = {id_: REGISTRY[id_] for id_ in ORDER}
+
+
+def check(dialog: Dialog) -> Verdict:
+    """Runs the rules cheap-first and stops at the first failure; never raises on any dialog."""
+    for rule in RULES.values():
+        for evidence, where in rule.findings(dialog):
+            return Verdict.reject(rule.id, evidence, where)
+    return KEPT
+
+
+def check_all(dialog: Dialog) -> list[Verdict]:
+    """Every violation of every rule, in the order of RULES; empty when the dialog is kept."""
+    return [
+        Verdict.reject(rule.id, evidence, where)
+        for rule in RULES.values()
+        for evidence, where in rule.findings(dialog)
+    ]

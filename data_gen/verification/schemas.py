@@ -1,0 +1,211 @@
+"""JSON Schema 2020-12 validation of hostile data: compiled once per schema, no network, bounded time.
+
+Three things in a schema can make a validator slow or talk to the outside: a regular expression that backtracks without
+end, references that multiply, and references to other documents. Patterns are matched with a time limit, references
+are counted, and nothing is ever fetched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
+from referencing import Registry
+
+from data_gen.verification.formats import FORMAT_CHECKER
+from data_gen.verification.patterns import compiled, matches
+
+REFERENCE_LIMIT = 2_000
+ERROR_LIMIT = 20
+
+
+
+def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and isinstance(pattern, str):
+        found = matches(pattern, instance)
+        if found is None:
+            yield ValidationError(f"the pattern {pattern!r} cannot be applied to {instance!r}")
+        elif not found:
+            yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for pattern, subschema in patterns.items():
+            for key, value in instance.items():
+                if matches(pattern, key):
+                    yield from validator.descend(value, subschema, path=key, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    patterns = schema.get("patternProperties") or {}
+    extras = [key for key in instance if key not in schema.get("properties", {})]
+    extras = [key for key in extras if not any(matches(pattern, key) for pattern in patterns)]
+    if isinstance(allowed, dict):
+        for key in extras:
+            yield from validator.descend(instance[key], allowed, path=key)
+    elif allowed is False and extras:
+        yield ValidationError(f"{extras[0]!r} is not a known property")
+
+
+def _counted_reference() -> Any:
+    """A `$ref` keyword that gives up after 2,000 references within one validation."""
+    left = [REFERENCE_LIMIT]
+    original = Draft202012Validator.VALIDATORS["$ref"]
+
+    def follow(validator: Any, reference: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise RecursionError("references without end")
+        yield from original(validator, reference, instance, schema)
+
+    return follow, left
+
+
+_KEYWORDS = {
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}
+_Validator = extend(Draft202012Validator, _KEYWORDS)
+# Keywords that would search again with unbounded patterns, or follow references behind the counter's back.
+_REFUSED = ('"$dynamicRef"', '"$recursiveRef"', '"unevaluatedProperties"', '"unevaluatedItems"')
+
+
+class CompiledSchema:
+    """One schema, ready to judge values.
+
+    Attributes:
+        problem: why the schema itself is unusable; empty when it is a valid schema.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], text: str) -> None:
+        self.schema = schema
+        self.problem = "" if _plainly_valid(schema, 0) else _meta_problem(schema, text)
+        self._left: list[int] | None = None
+        kind: Any = _Validator
+        if '"$ref"' in text:
+            follow, self._left = _counted_reference()
+            kind = extend(_Validator, {"$ref": follow})
+        self._validator = kind(schema, format_checker=FORMAT_CHECKER, registry=Registry())
+
+    def errors(self, value: Any) -> list[tuple[tuple[Any, ...], str, str]]:
+        """What is wrong with a JSON value: (path to it, keyword that fails, one line of evidence); at most 20."""
+        if self.problem:
+            return []
+        if self._left is not None:
+            self._left[0] = REFERENCE_LIMIT
+        found = []
+        try:
+            for error in self._validator.iter_errors(value):
+                found.append((tuple(error.absolute_path), str(error.validator), error.message))
+                if len(found) == ERROR_LIMIT:
+                    break
+        except Exception as error:  # a schema may ask for anything; what jsonschema cannot decide is not accepted
+            found.append(((), "schema", f"the definition cannot be applied ({type(error).__name__})"))
+        return found
+
+
+def compile_schema(schema: Any) -> CompiledSchema:
+    """The compiled form of a schema; equal schemas share one, told apart by their JSON text."""
+    try:
+        text = json.dumps(schema, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _unusable(f"is not JSON ({error})")
+    return _compiled(text)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> CompiledSchema:
+    schema = json.loads(text)
+    if not isinstance(schema, dict):
+        return _unusable(f"is a JSON {type(schema).__name__}, not an object")
+    return CompiledSchema(schema, text)
+
+
+def _unusable(problem: str) -> CompiledSchema:
+    result = CompiledSchema({}, "{}")
+    result.problem = problem
+    return result
+
+
+def _meta_problem(schema: Mapping[str, Any], text: str) -> str:
+    refused = [name for name in _REFUSED if name in text]
+    if refused:
+        return f"uses {refused[0].strip(chr(34))}, which tool definitions have no use for"
+    try:
+        Draft202012Validator.check_schema(dict(schema), format_checker=FORMAT_CHECKER)
+    except SchemaError as error:
+        place = "/".join(map(str, error.absolute_path))
+        return f"{place or 'schema'}: {error.message}"
+    except (RecursionError, OverflowError, ValueError) as error:
+        return f"cannot be checked ({type(error).__name__})"
+    return _pattern_problem(schema)
+
+
+def _pattern_problem(schema: Any) -> str:
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Mapping):
+            pattern = node.get("pattern")
+            if isinstance(pattern, str) and compiled(pattern) is None:
+                return f"pattern {pattern!r} is no Python regular expression"
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+    return ""
+
+
+_TYPES = frozenset(("object", "array", "string", "integer", "number", "boolean", "null"))
+_TEXTS = frozenset(("description", "title", "format"))
+_COUNTS = frozenset(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"))
+_NUMBERS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
+_FREE = frozenset(("default", "const"))
+# Every other keyword of the vocabularies: the meta-schema itself is asked. Words outside them mean nothing to it.
+_RARE = frozenset(
+    "$schema $id $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs definitions dependencies "
+    "$recursiveRef $recursiveAnchor prefixItems contains minContains maxContains patternProperties propertyNames "
+    "dependentSchemas dependentRequired if then else allOf anyOf oneOf not unevaluatedItems unevaluatedProperties "
+    "examples deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema".split()
+)
+
+
+def _plainly_valid(schema: Any, depth: int) -> bool:
+    """Whether a schema uses only common keywords, each rightly: such a one needs no meta-schema, which costs 5 ms."""
+    if not isinstance(schema, dict) or depth > 30:
+        return False
+    return all(_plain_keyword(key, value, depth) for key, value in schema.items())
+
+
+def _plain_keyword(key: str, value: Any, depth: int) -> bool:
+    if key == "type":
+        return isinstance(value, str) and value in _TYPES
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if key == "properties":
+        return isinstance(value, dict) and all(_plainly_valid(inner, depth + 1) for inner in value.values())
+    if key in ("items", "additionalProperties"):
+        return isinstance(value, bool) or _plainly_valid(value, depth + 1)
+    if key == "required":
+        return isinstance(value, list) and all(isinstance(v, str) for v in value) and len(set(value)) == len(value)
+    if key == "enum":
+        return isinstance(value, list)
+    if key == "pattern":
+        return isinstance(value, str) and compiled(value) is not None
+    if key in _COUNTS:
+        return type(value) is int and value >= 0
+    if key in _NUMBERS:
+        return type(value) in (int, float)
+    if key == "multipleOf":
+        return type(value) in (int, float) and value > 0
+    if key == "uniqueItems":
+        return isinstance(value, bool)
+    return key in _FREE or key not in _RARE

@@ -1,0 +1,98 @@
+"""What the rules ask of a text: its scripts, stuck phrases, and the strings inside a JSON value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+# Runs of letters in scripts that are not Latin. Greek counts from three letters on, since single ones are symbols.
+_RANGES = {
+    "Greek": "\u0370-\u03ff\u1f00-\u1fff",
+    "Cyrillic": "\u0400-\u052f",
+    "Armenian": "\u0530-\u058f",
+    "Hebrew": "\u0590-\u05ff",
+    "Arabic": "\u0600-\u06ff\u0750-\u077f",
+    "Indic": "\u0900-\u0dff",
+    "Thai": "\u0e00-\u0eff",
+    "Georgian": "\u10a0-\u10ff",
+    "Korean": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
+    "CJK": "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff",
+}
+_ONE_OF = re.compile("|".join(f"(?P<{name}>[{ranges}]+)" for name, ranges in _RANGES.items()))
+_QUOTES = "\"'“”‘’«»「」『』`*_()"
+
+
+@lru_cache(maxsize=1024)
+def foreign_words(text: str) -> dict[str, bool]:
+    """Runs of letters outside the Latin script, each with whether quotation marks or brackets stand around it."""
+    if text.isascii():
+        return {}
+    found = {}
+    for match in _ONE_OF.finditer(text):
+        if match.lastgroup == "Greek" and len(match.group()) < 3:
+            continue
+        before, after = text[: match.start()].rstrip()[-1:], text[match.end() :].lstrip(" .,!?。！？")[:1]
+        found[match.group()] = before in _QUOTES and after in _QUOTES and bool(before and after)
+    return found
+
+
+def scripts(text: str) -> set[str]:
+    """Names of the scripts other than Latin that a text has letters of; Chinese and Japanese are one."""
+    return set() if text.isascii() else {match.lastgroup or "" for match in _ONE_OF.finditer(text)}
+
+
+def is_latin(texts: Sequence[str]) -> bool:
+    """Whether at least half of the letters are Latin (or there are none)."""
+    foreign = letters = 0
+    for text in texts:
+        if not text.isascii():
+            foreign += sum(len(match.group()) for match in _ONE_OF.finditer(text))
+            letters += sum(map(str.isalpha, text))
+        else:
+            letters += len(text)
+    return foreign * 2 <= letters
+
+
+# our choice: a phrase of up to 16 words, said four times in a row, is a stuck decoder.
+_PERIODS = 16
+_TIMES = 4
+
+
+def repeated_phrase(text: str) -> str:
+    """The phrase of up to 16 words that stands four times in a row; else ""."""
+    words = text.split()
+    pairs = list(zip(words, words[1:]))
+    # Four times the same phrase makes at least two pairs of neighbours that were seen before; most texts have none.
+    if len(pairs) - len(set(pairs)) < 2:
+        return ""
+    for period in range(1, _PERIODS + 1):
+        run = 0
+        for at, (word, later) in enumerate(zip(words, words[period:])):
+            run = run + 1 if word == later else 0
+            if run >= period * (_TIMES - 1):
+                phrase = " ".join(words[at - period + 1 : at + 1])
+                if any(map(str.isalpha, phrase)):
+                    return phrase
+    return ""
+
+
+def string_leaves(value: Any) -> Iterator[tuple[str, str]]:
+    """(path, text) of every string inside a JSON value, in order; paths look like `.city` and `.stops[0]`."""
+    for path, leaf in leaves(value):
+        if isinstance(leaf, str):
+            yield path, leaf
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """(path, value) of every scalar inside a JSON value, in order; without recursion, for values of any depth."""
+    stack: list[tuple[str, Any]] = [("", value)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, Mapping):
+            stack.extend((f"{path}.{key}"[:200], inner) for key, inner in reversed(node.items()))
+        elif isinstance(node, (list, tuple)):
+            stack.extend((f"{path}[{i}]"[:200], node[i]) for i in range(len(node) - 1, -1, -1))
+        else:
+            yield path, node

@@ -1,0 +1,70 @@
+"""Rules on the tools of a dialog (paper, Table 4: API definition clarity)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from toolace.dialogs import Dialog
+from toolace.tools import Tool
+
+from data_gen.verification.registry import CLARITY, Finding, rule
+from data_gen.verification.schemas import compile_schema
+
+# our choice: "Add" says nothing that the name does not; the shortest useful description in real documents is longer.
+DESCRIPTION_CHARACTERS = 8
+
+
+@rule("tool.fields", CLARITY)
+def fields(dialog: Dialog) -> Iterator[Finding]:
+    """A tool has a name on one line, and parameters that are an object whose required names are properties."""
+    for i, tool in enumerate(dialog.tools):
+        for evidence in _field_problems(tool):
+            yield evidence, f"tools[{i}]"
+
+
+def _field_problems(tool: Tool) -> Iterator[str]:
+    if not tool.name.strip() or tool.name != tool.name.strip() or not tool.name.isprintable():
+        yield f"the name {tool.name!r} is empty or not on one line"
+    schema = tool.parameters
+    if schema.get("type", "object") != "object":
+        yield f"parameters of {tool.name!r} are of type {schema.get('type')!r}, not object"
+    properties, required = schema.get("properties") or {}, schema.get("required") or []
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        yield f"properties or required of {tool.name!r} are of the wrong type"
+        return
+    for name in required:
+        if not isinstance(name, str) or (properties and name not in properties) or not properties:
+            yield f"{tool.name!r} requires {name!r}, which is no property"
+
+
+@rule("tool.unique_names", CLARITY)
+def unique_names(dialog: Dialog) -> Iterator[Finding]:
+    """No two tools on offer have the same name."""
+    seen: set[str] = set()
+    for i, tool in enumerate(dialog.tools):
+        if tool.name in seen:
+            yield f"a second tool is called {tool.name!r}", f"tools[{i}]"
+        seen.add(tool.name)
+
+
+@rule("tool.described", CLARITY)
+def described(dialog: Dialog) -> Iterator[Finding]:
+    """A tool says what it does, in words other than its name."""
+    for i, tool in enumerate(dialog.tools):
+        text = tool.description.strip()
+        if len(text) < DESCRIPTION_CHARACTERS or _letters(text) == _letters(tool.name):
+            yield f"the description of {tool.name!r} is {text!r}", f"tools[{i}].description"
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+@rule("tool.schema", CLARITY)
+def schema(dialog: Dialog) -> Iterator[Finding]:
+    """Parameters and results are valid JSON Schema 2020-12, with patterns that Python reads."""
+    for i, tool in enumerate(dialog.tools):
+        for part, definition in (("parameters", tool.parameters), ("returns", tool.returns)):
+            problem = compile_schema(definition).problem if definition is not None else ""
+            if problem:
+                yield f"{tool.name!r}: {problem}", f"tools[{i}].{part}"

@@ -1,0 +1,1 @@
+"""Evaluation: benchmark prompts, scoring by the official checkers, statistics and the report."""

@@ -1,0 +1,217 @@
+"""Answers from a model: one small protocol, and the backend for local models through transformers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolace.embedded import resolve_model
+from toolace.errors import InputError
+
+Messages = Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said to one prompt.
+
+    Attributes:
+        index: place of the prompt in the list that was asked.
+        text: the answer without the token that ends the turn.
+        input_tokens, output_tokens: lengths in tokens; the end-of-turn token counts as output.
+        seconds: time of the batch divided by its size.
+        complete: False when `max_new_tokens` cut the answer off.
+    """
+
+    index: int
+    text: str
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    complete: bool
+
+
+class AnswerModel(Protocol):
+    """Anything that can be asked a list of conversations."""
+
+    def answer(self, conversations: Sequence[Messages], max_new_tokens: int) -> Iterator[list[Answer]]:
+        """Yields lists of answers as they are ready, in any order; greedy decoding."""
+        ...
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a model or adapter folder, or of a hub id.
+
+    Raises:
+        InputError: nothing there, and the hub does not answer either.
+    """
+    from transformers import AutoTokenizer
+
+    return _or_explain(lambda: AutoTokenizer.from_pretrained(resolve_model(name)), name)
+
+
+def load_model(name: str, dtype: str) -> Any:
+    """A causal language model ready to answer; adapters are merged into their base in float32 first.
+
+    Args:
+        name: a folder (whole model or PEFT adapter), "embedded/SmolLM2-135M-Instruct", or a hub id.
+        dtype: torch's name of the precision to answer in, e.g. "bfloat16".
+
+    Raises:
+        InputError: nothing there, or the dtype is unknown.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    precision = getattr(torch, dtype, None)
+    if not isinstance(precision, torch.dtype):
+        fix = "Use bfloat16, float16 or float32."
+        raise InputError(f"unknown dtype {dtype!r}", where="evaluate.dtype", fix=fix)
+    folder = Path(resolve_model(name))
+    if (folder / "adapter_config.json").exists():
+        model = _or_explain(lambda: _merged(folder), name)
+    else:
+        model = _or_explain(lambda: AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32), name)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return model.to(device=device, dtype=precision).eval()
+
+
+def _merged(folder: Path) -> Any:
+    import torch
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path or ""
+    model = AutoModelForCausalLM.from_pretrained(resolve_model(base), dtype=torch.float32)
+    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+
+
+def _or_explain(load: Callable[[], Any], name: str) -> Any:
+    try:
+        return load()
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        fix = "Give a folder with config.json and weights, or a hub id that this machine can download."
+        raise InputError(f"no model can be loaded ({reason})", where=name, fix=fix) from None
+
+
+class LocalModel:
+    """A transformers model that answers in batches of similar length.
+
+    What all prompts have in common at their beginning (a benchmark's system prompt) is computed once, and a finished
+    row leaves its batch, so that a long answer does not make the others wait.
+
+    Args:
+        name: see `load_model`.
+        dtype: see `load_model`.
+        batch_size: most rows in one batch.
+    """
+
+    def __init__(self, name: str, dtype: str = "bfloat16", batch_size: int = 32) -> None:
+        self.tokenizer = load_tokenizer(name)
+        self.model = load_model(name, dtype)
+        self.batch_size = batch_size
+        ends = self.model.generation_config.eos_token_id
+        self.ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
+        self.ends.discard(None)
+
+    def answer(self, conversations: Sequence[Messages], max_new_tokens: int) -> Iterator[list[Answer]]:
+        """Yields one list of answers a batch, shortest prompts first; greedy decoding up to the end of the turn."""
+        rows = [self.encode(conversation) for conversation in conversations]
+        if not rows:
+            return
+        shared = common_prefix(rows)
+        cache = self._prefill_shared(rows[0][:shared]) if shared else None
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            began = time.monotonic()
+            outputs = self._batch([rows[i][shared:] for i in chosen], shared, cache, max_new_tokens)
+            seconds = (time.monotonic() - began) / len(chosen)
+            yield [self._read(i, len(rows[i]), ids, seconds) for i, ids in zip(chosen, outputs, strict=True)]
+
+    def encode(self, conversation: Messages) -> list[int]:
+        """Token ids of a conversation, up to where the assistant's turn begins."""
+        ids: list[int] = self.tokenizer.apply_chat_template(
+            list(conversation), add_generation_prompt=True, return_dict=True
+        )["input_ids"]
+        return ids
+
+    def _read(self, index: int, length: int, ids: list[int], seconds: float) -> Answer:
+        ended = bool(ids) and ids[-1] in self.ends
+        text = self.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
+        return Answer(index, text, length, len(ids), round(seconds, 4), ended)
+
+    def _prefill_shared(self, ids: Sequence[int]) -> Any:
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self.model.config)
+        with torch.inference_mode():
+            batch = torch.tensor([list(ids)], device=self.model.device)
+            self.model(input_ids=batch, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return cache
+
+    def _batch(self, rows: list[list[int]], shared: int, cache: Any, max_new_tokens: int) -> list[list[int]]:
+        """New token ids of each row, the end token included when it was reached."""
+        import copy
+
+        import torch
+        from transformers import DynamicCache
+
+        past = copy.deepcopy(cache) if cache is not None else DynamicCache(config=self.model.config)
+        if cache is not None:
+            past.batch_repeat_interleave(len(rows))
+        ids, mask, positions = self._pad_left(rows, shared)
+        outputs: list[list[int]] = [[] for _ in rows]
+        alive = torch.arange(len(rows))
+        with torch.inference_mode():
+            for _ in range(max_new_tokens):
+                logits = self.model(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    position_ids=positions,
+                    past_key_values=past,
+                    use_cache=True,
+                    logits_to_keep=1,
+                ).logits[:, -1]
+                ids = logits.argmax(-1, keepdim=True)
+                picked = ids[:, 0].tolist()
+                for row, token in zip(alive.tolist(), picked, strict=True):
+                    outputs[row].append(token)
+                going = torch.tensor([i for i, token in enumerate(picked) if token not in self.ends], dtype=torch.long)
+                if len(going) == 0:
+                    break
+                positions = positions[:, -1:] + 1
+                mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+                if len(going) < len(picked):
+                    going_here = going.to(ids.device)
+                    ids, mask, positions = ids[going_here], mask[going_here], positions[going_here]
+                    past.batch_select_indices(going_here)
+                    alive = alive[going]
+        return outputs
+
+    def _pad_left(self, rows: list[list[int]], shared: int) -> tuple[Any, Any, Any]:
+        """Rows' own tokens padded on the left, the mask over shared and own tokens, and the own tokens' positions."""
+        import torch
+
+        longest = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else next(iter(self.ends))
+        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows])
+        own = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+        mask = torch.cat([torch.ones(len(rows), shared, dtype=own.dtype), own], dim=1)
+        positions = (own.cumsum(1) - 1).clamp(min=0) + shared
+        device = self.model.device
+        return ids.to(device), mask.to(device), positions.to(device)
+
+
+def common_prefix(rows: Sequence[Sequence[int]]) -> int:
+    """Length of the beginning that all rows share, leaving each row at least one token of its own."""
+    first = min(rows, key=len)
+    length = len(first) - 1
+    for row in rows:
+        length = next((i for i in range(length) if row[i] != first[i]), length)
+    return max(0, length)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eval.bfcl.categories import CATEGORIES
+from eval.results import build_results
+from eval.statistics import mcnemar, wilson
+
+
+def verdicts(model: str, category: str, outcomes: str, **extra: Any) -> list[dict[str, Any]]:
+    """One verdict for each character, `1` for valid."""
+    return [
+        {
+            "model": model,
+            "category": category,
+            "id": f"{category}_{i}",
+            "valid": mark == "1",
+            "error_type": None,
+            **extra,
+        }
+        for i, mark in enumerate(outcomes)
+    ]
+
+
+def only(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    (row,) = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    return row
+
+
+def test_rows_are_those_of_the_contract() -> None:
+    results = build_results(verdicts("m", "parallel", "1101"))
+    assert set(results) == {"rows", "aggregates", "comparisons", "versions"}
+    low, high = wilson(3, 4)
+    assert results["rows"] == [
+        {
+            "model": "m",
+            "benchmark": "bfcl",
+            "protocol": "v4",
+            "category": "parallel",
+            "n": 4,
+            "correct": 3,
+            "accuracy": 75.0,
+            "low": low,
+            "high": high,
+        }
+    ]
+    assert {"toolace", "python", "bfcl-eval"} <= set(results["versions"])
+
+
+def test_call_mean_is_the_unweighted_mean_of_the_call_categories_that_were_run() -> None:
+    rows = verdicts("m", "simple_python", "1111") + verdicts("m", "parallel", "10") + verdicts("m", "irrelevance", "00")
+    mean = only(build_results(rows)["aggregates"], name="call_mean")
+    assert mean["value"] == pytest.approx(75.0) and mean["low"] <= 75.0 <= mean["high"]
+    assert mean["categories"] == ["simple_python", "parallel"]
+
+
+def test_non_live_is_the_official_mean_of_means_and_needs_all_its_categories() -> None:
+    shares = {
+        "simple_python": "1111",
+        "simple_java": "10",
+        "simple_javascript": "00",
+        "multiple": "10",
+        "parallel": "10",
+    }
+    rows = [row for name, marks in shares.items() for row in verdicts("m", name, marks)]
+    assert "non_live" not in {row["name"] for row in build_results(rows)["aggregates"]}
+    rows += verdicts("m", "parallel_multiple", "01")
+    assert only(build_results(rows)["aggregates"], name="non_live")["value"] == pytest.approx((50 + 50 + 50 + 50) / 4)
+
+
+def test_live_is_weighted_by_questions() -> None:
+    shares = {"live_simple": "111111", "live_multiple": "00", "live_parallel": "0", "live_parallel_multiple": "0"}
+    rows = [row for name, marks in shares.items() for row in verdicts("m", name, marks)]
+    assert only(build_results(rows)["aggregates"], name="live")["value"] == pytest.approx(60.0)
+
+
+def test_strict_irrelevance_stands_beside_the_official_one() -> None:
+    rows = verdicts("m", "irrelevance", "11", strict=True) + verdicts("m", "irrelevance", "0011", strict=False)[2:]
+    results = build_results(rows)
+    assert only(results["rows"], category="irrelevance")["accuracy"] == 100.0
+    assert only(results["aggregates"], name="irrelevance_strict")["value"] == 50.0
+
+
+def test_comparisons_pair_only_what_both_models_answered() -> None:
+    rows = verdicts("base", "multiple", "0000011111") + verdicts("tuned", "multiple", "11111111")
+    row = only(build_results(rows)["comparisons"], category="multiple")
+    assert (row["a"], row["b"], row["n"], row["a_only"], row["b_only"]) == ("base", "tuned", 8, 0, 5)
+    assert row["p_value"] == mcnemar(0, 5) and row["difference"] == pytest.approx(62.5)
+
+
+def test_categories_are_corrected_for_their_number_and_call_mean_stands_alone() -> None:
+    rows = []
+    for name, (left, right) in {"simple_python": ("0" * 9, "1" * 9), "parallel": ("01" * 4, "10" * 4)}.items():
+        rows += verdicts("base", name, left) + verdicts("tuned", name, right)
+    comparisons = build_results(rows)["comparisons"]
+    assert [row["category"] for row in comparisons] == ["call_mean", "simple_python", "parallel"]
+    assert only(comparisons, category="simple_python")["p_holm"] == pytest.approx(2 * mcnemar(0, 9))
+    assert "p_holm" not in comparisons[0] and "permutation" in comparisons[0]["test"]
+
+
+def test_every_pair_of_models_is_compared_in_the_order_given() -> None:
+    rows = [row for model in "abc" for row in verdicts(model, "parallel", "10")]
+    pairs = [(row["a"], row["b"]) for row in build_results(rows)["comparisons"] if row["category"] == "parallel"]
+    assert pairs == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_rows_follow_the_benchmarks_order() -> None:
+    rows = [row for name in reversed(CATEGORIES) for row in verdicts("m", name, "1")]
+    assert [row["category"] for row in build_results(rows)["rows"]] == list(CATEGORIES)
+
+
+def test_models_without_common_questions_are_not_compared() -> None:
+    rows = verdicts("a", "parallel", "10") + verdicts("b", "multiple", "10")
+    assert build_results(rows)["comparisons"] == []

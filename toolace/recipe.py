@@ -1,0 +1,293 @@
+"""Recipe: one YAML file that describes one experiment, with command-line overrides, as typed settings.
+
+No key is ever ignored: an unknown one is an error that names the nearest known key. A recipe may extend another, so
+that an ablation is a few lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from toolace.errors import InputError
+
+T = TypeVar("T")
+
+# Top-level keys and who reads them. None: plain values that several stages read.
+SECTIONS: Mapping[str, str | None] = {
+    "name": None,
+    "out": None,
+    "seed": None,
+    "accelerate_config": None,
+    "model": "toolace_train.settings:ModelSettings",
+    "lora": None,
+    "quantization": None,
+    "data": "toolace_train.settings:DataSettings",
+    "train": None,
+    "generate": "data_gen.settings:GenerateSettings",
+    "evaluate": "eval.settings:EvaluateSettings",
+}
+# Sections whose keys are the fields of a library's own class (LoraConfig, BitsAndBytesConfig, SFTConfig): they are
+# checked where that library is loaded anyway.
+LIBRARY_SECTIONS = ("lora", "quantization", "train")
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, with 1e-4 read as a number (YAML 1.2) and a key given twice refused."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, (dict, list)):
+            raise yaml.constructor.ConstructorError(None, None, "a key is a list or mapping", key_node.start_mark)
+        if key in seen:
+            text = f"the key {key!r} is given twice, first in line {seen[key]}"
+            raise yaml.constructor.ConstructorError(None, None, text, key_node.start_mark)
+        seen[key] = key_node.start_mark.line + 1
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe after `extends` and overrides.
+
+    Attributes:
+        path: the file it was read from.
+        values: section name to its content.
+    """
+
+    path: Path
+    values: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment: the key `name`, else the file's name."""
+        return str(self.values.get("name") or self.path.stem)
+
+    @property
+    def out(self) -> Path:
+        """The run folder: the key `out`, else `runs/<name>`."""
+        return Path(self.values.get("out") or Path("runs") / self.name)
+
+    @property
+    def seed(self) -> int:
+        """The one seed of the experiment."""
+        seed = self.values.get("seed", 42)
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise InputError(f"seed is {seed!r}", where=self.path, fix="Give a whole number.")
+        return seed
+
+    def has(self, section: str) -> bool:
+        """Whether the recipe has this section."""
+        return section in self.values
+
+    def mapping(self, section: str) -> dict[str, Any]:
+        """A section as written, {} when missing."""
+        value = self.values.get(section)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            fix = "Write key: value lines under it."
+            raise InputError(f"{section} is a {type(value).__name__}", where=self.path, fix=fix)
+        return dict(value)
+
+    def settings(self, section: str, cls: type[T]) -> T:
+        """A section as an instance of the dataclass `cls`; missing keys take its defaults."""
+        return build(cls, self.mapping(section), f"{self.path}: {section}")
+
+    def check(self) -> None:
+        """Builds the settings of every section, so that a misspelt key is found before any work is done."""
+        for section, target in SECTIONS.items():
+            if target and section in self.values:
+                module, name = target.split(":")
+                self.settings(section, getattr(import_module(module), name))
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads a recipe and applies `--section.key value` overrides.
+
+    Raises:
+        InputError: missing file, YAML error (with line), unknown section, unknown key, value of the wrong type.
+    """
+    path = Path(path)
+    values = _read(path, ())
+    values = _merge(values, parse_overrides(overrides))
+    for section in values:
+        if section not in SECTIONS:
+            raise unknown_key(section, SECTIONS, str(path))
+    recipe = Recipe(path, values)
+    recipe.check()
+    return recipe
+
+
+def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in chain:
+        raise InputError("extends itself", where=path, fix="Remove the circle of `extends`.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=path, fix="Check the path.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 (byte {error.start})", where=path, fix="Save it as UTF-8.") from None
+    try:
+        values = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(f"is not valid YAML: {error.problem}", where=f"{path}:{line}", fix="Mend the line.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"is not valid YAML: {error}", where=path, fix="Mend the file.") from None
+    if not isinstance(values, dict):
+        raise InputError("holds no recipe", where=path, fix="Write `section:` lines; see recipes/ for examples.")
+    values = {str(key): value for key, value in values.items() if key != "recipe"}
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise InputError("extends is not a file name", where=path, fix="Write `extends: other.yaml`.")
+    return _merge(_read(path.parent / parent, (*chain, path.resolve())), values)
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` wins; mappings merge key by key, everything else is replaced whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    """`["--train.learning_rate", "5e-5", "--out=x"]` as a nested mapping. A flag without a value is true.
+
+    Raises:
+        InputError: a word that belongs to no flag.
+    """
+    nested: dict[str, Any] = {}
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise InputError(f"unexpected argument {word!r}", fix="Overrides are written --section.key value.")
+        name, equals, text = word[2:].partition("=")
+        if not equals:
+            text = words.pop(0) if words and not words[0].startswith("--") else "true"
+        place = nested
+        *sections, key = name.split(".")
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--{name} sets a key inside a value", fix="Set one or the other.")
+        place[key] = _scalar(text, name)
+    return nested
+
+
+def _scalar(text: str, name: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise InputError(f"--{name} has a value that is no YAML: {text!r}", fix="Quote it.") from None
+
+
+def unknown_key(key: str, known: Any, where: str) -> InputError:
+    """The error for a key nobody reads, with the nearest known one."""
+    names = sorted(str(name) for name in known)
+    near = difflib.get_close_matches(str(key), names, 1, 0.5)
+    fix = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(names)}."
+    return InputError(f"unknown key {str(key)!r}", where=where, fix=fix)
+
+
+def build(cls: type[T], values: Any, where: str) -> T:
+    """An instance of a dataclass from plain YAML values, checked and converted by its type hints.
+
+    Raises:
+        InputError: unknown key, missing key, or a value of another type, with `where` and the key's name.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"is a {type(values).__name__}", where=where, fix="Write key: value lines.")
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    given = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise unknown_key(key, fields, where)
+        given[key] = _convert(hints[key], value, f"{where}.{key}")
+    for name, field in fields.items():
+        missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if missing and name not in given:
+            raise InputError(f"the key {name!r} is missing", where=where, fix="Add it.")
+    return cls(**given)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(arguments, value, where)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, value, where)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return _convert_mapping(arguments, value, where)
+    if origin in (tuple, list) or (isinstance(origin, type) and issubclass(origin, Sequence)):
+        if not isinstance(value, list | tuple):
+            raise _wrong("a list", value, where)
+        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    return _convert_plain(hint, value, where)
+
+
+def _convert_union(options: Sequence[Any], value: Any, where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    problem: InputError | None = None
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _convert(option, value, where)
+        except InputError as error:
+            problem = error
+    raise problem or _wrong("something else", value, where)
+
+
+def _convert_mapping(arguments: Sequence[Any], value: Any, where: str) -> dict[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong("key: value lines", value, where)
+    return {
+        _convert(arguments[0], key, f"{where} (key {key!r})"): _convert(arguments[1], item, f"{where}.{key}")
+        for key, item in value.items()
+    }
+
+
+def _convert_plain(hint: Any, value: Any, where: str) -> Any:
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise _wrong(names.get(hint, str(hint)), value, where)
+    return value
+
+
+def _wrong(wanted: str, value: Any, where: str) -> InputError:
+    shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
+    return InputError(f"is {shown}, not {wanted}", where=where, fix="Correct the value.")

@@ -1,0 +1,98 @@
+"""Run: one folder for everything an experiment makes, with a manifest that says what is finished.
+
+A stage that was finished with the same settings and the same input files is not run again: that is what makes a
+killed run go on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from toolace.errors import InputError
+from toolace.rows import read_json, sha256, write_json
+
+PACKAGES = ("toolace", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "bfcl-eval")
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Installed versions of the packages that can change a result."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class Run:
+    """A run folder and its `manifest.json`: `{"stages": {name: {fingerprint, outputs, counts, seconds, versions}}}`."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            fix = "Choose a folder you may write to with --out."
+            raise InputError(f"cannot be made ({error.strerror})", where=self.folder, fix=fix) from None
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it is on disk now; empty for a new run."""
+        path = self.folder / "manifest.json"
+        return read_json(path) if path.exists() else {"stages": {}}
+
+    def stage(
+        self,
+        name: str,
+        work: Callable[[], Mapping[str, Any]],
+        *,
+        settings: Mapping[str, Any],
+        inputs: Sequence[Path] = (),
+        outputs: Sequence[str],
+    ) -> dict[str, Any]:
+        """Does `work` unless it is done already, and records it.
+
+        Args:
+            work: makes the output files, whole, and returns counts for the manifest (`{"kept": 10, ...}`).
+            settings: everything that decides the result; changed settings mean new work.
+            inputs: files it reads; changed content means new work.
+            outputs: file names inside the run folder; a missing or altered one means new work.
+
+        Returns:
+            The stage's record; `"reused": True` in it (not on disk) when nothing had to be done.
+        """
+        fingerprint = self.fingerprint(settings, inputs)
+        known = self.manifest["stages"].get(name)
+        if known and known["fingerprint"] == fingerprint and self._intact(known["outputs"], outputs):
+            return {**known, "reused": True}
+        start = time.monotonic()
+        counts = dict(work())
+        record = {
+            "fingerprint": fingerprint,
+            "outputs": {output: sha256(self.folder / output) for output in outputs},
+            "counts": counts,
+            "seconds": round(time.monotonic() - start, 2),
+            "settings": dict(settings),
+            "versions": versions(),
+        }
+        manifest = self.manifest
+        manifest["stages"][name] = record
+        write_json(self.folder / "manifest.json", manifest)
+        return record
+
+    def fingerprint(self, settings: Mapping[str, Any], inputs: Sequence[Path] = ()) -> str:
+        """SHA-256 over settings, the content of the input files and the toolkit's version."""
+        facts = [dict(settings), [sha256(path) for path in inputs], versions(("toolace",))]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _intact(self, recorded: Mapping[str, str], outputs: Sequence[str]) -> bool:
+        if set(recorded) != set(outputs):
+            return False
+        return all((self.folder / o).exists() and sha256(self.folder / o) == recorded[o] for o in outputs)
