@@ -73,10 +73,12 @@ class Recipe:
     Attributes:
         path: the file it was read from.
         values: section name to its content.
+        overrides: what the command line changed, pairs (dotted key, value as written).
     """
 
     path: Path
     values: Mapping[str, Any]
+    overrides: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -134,7 +136,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for section in values:
         if section not in SECTIONS:
             raise unknown_key(section, SECTIONS, str(path))
-    recipe = Recipe(path, values)
+    recipe = Recipe(path, values, tuple(split_overrides(overrides)))
     recipe.check()
     return recipe
 
@@ -175,13 +177,13 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
-    """`["--train.learning_rate", "5e-5", "--out=x"]` as a nested mapping. A flag without a value is true.
+def split_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
+    """`["--train.learning_rate", "5e-5", "--out=x"]` as pairs (dotted key, text). A flag without a value is true.
 
     Raises:
         InputError: a word that belongs to no flag.
     """
-    nested: dict[str, Any] = {}
+    pairs = []
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -190,6 +192,18 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
         name, equals, text = word[2:].partition("=")
         if not equals:
             text = words.pop(0) if words and not words[0].startswith("--") else "true"
+        pairs.append((name, text))
+    return pairs
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    """Overrides of the command line as a nested mapping, values read as YAML.
+
+    Raises:
+        InputError: a word that belongs to no flag, or a key set both as a value and as a section.
+    """
+    nested: dict[str, Any] = {}
+    for name, text in split_overrides(arguments):
         place = nested
         *sections, key = name.split(".")
         for section in sections:
@@ -240,6 +254,10 @@ def build(cls: type[T], values: Any, where: str) -> T:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
+        return value
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise _wrong(f"one of {', '.join(map(str, arguments))}", value, where)
         return value
     if origin in (typing.Union, types.UnionType):
         return _convert_union(arguments, value, where)

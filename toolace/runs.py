@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,24 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """The command as a user types it: what runs a recipe is accelerate, and `python -m toolace` is toolace."""
+    program, *words = argv
+    if program.endswith((".yaml", ".yml")):
+        return shlex.join(["accelerate", "launch", *argv])
+    return shlex.join(["toolace" if program.endswith("__main__.py") else Path(program).name, *words])
+
+
+def code_digest(package: str) -> str:
+    """A fingerprint of a package's source files: a stage made by other code is made again."""
+    digest = hashlib.sha256()
+    for place in import_module(package).__path__:
+        root = Path(place)
+        for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".yaml", ".jinja")):
+            digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class Run:
@@ -68,17 +89,40 @@ class Run:
         Returns:
             The stage's record; `"reused": True` in it (not on disk) when nothing had to be done.
         """
-        fingerprint = self.fingerprint(settings, inputs)
-        known = self.manifest["stages"].get(name)
-        if known and known["fingerprint"] == fingerprint and self._intact(known["outputs"], outputs):
+        known = self.finished(name, settings=settings, inputs=inputs, outputs=outputs)
+        if known:
             return {**known, "reused": True}
         start = time.monotonic()
         counts = dict(work())
+        seconds = time.monotonic() - start
+        return self.record(name, counts, seconds, settings=settings, inputs=inputs, outputs=outputs)
+
+    def finished(
+        self, name: str, *, settings: Mapping[str, Any], inputs: Sequence[Path] = (), outputs: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """The record of a stage that was done with the same settings and inputs and whose outputs are untouched."""
+        known: dict[str, Any] | None = self.manifest["stages"].get(name)
+        if known and known["fingerprint"] == self.fingerprint(settings, inputs):
+            return known if self._intact(known["outputs"], outputs) else None
+        return None
+
+    def record(
+        self,
+        name: str,
+        counts: Mapping[str, Any],
+        seconds: float,
+        *,
+        settings: Mapping[str, Any],
+        inputs: Sequence[Path] = (),
+        outputs: Sequence[str],
+    ) -> dict[str, Any]:
+        """Writes that a stage is finished into the manifest."""
         record = {
-            "fingerprint": fingerprint,
+            "fingerprint": self.fingerprint(settings, inputs),
             "outputs": {output: sha256(self.folder / output) for output in outputs},
-            "counts": counts,
-            "seconds": round(time.monotonic() - start, 2),
+            "counts": dict(counts),
+            "seconds": round(seconds, 2),
+            "command": command_line(sys.argv),
             "settings": dict(settings),
             "versions": versions(),
         }

@@ -13,6 +13,9 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.utils import is_flash_attn_2_available
+
+from toolace.errors import InputError
 
 NAME = "shared_prefix"
 
@@ -73,7 +76,23 @@ def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling
     return torch.bmm(weights.view(kv_heads, -1, total), value).view(heads, new, dim)
 
 
-def register() -> None:
-    """Makes `attn_implementation="shared_prefix"` known to transformers."""
-    AttentionInterface.register(NAME, shared_prefix_attention)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
+def attention_for(wanted: str, share_prefix: bool) -> str:
+    """transformers' name of the attention to load a model with.
+
+    Args:
+        wanted: the recipe's `attn_implementation`; "auto" takes FlashAttention where it is installed, else sdpa.
+        share_prefix: whether sequences are trees, which only our own function knows how to keep apart.
+
+    Raises:
+        InputError: another implementation is asked for together with shared prefixes.
+    """
+    if share_prefix:
+        if wanted not in ("auto", NAME):
+            fix = f"Set it to auto or {NAME}, or data.share_prefix to false."
+            raise InputError(f"{wanted!r} cannot share prefixes", where="model.attn_implementation", fix=fix)
+        AttentionInterface.register(NAME, shared_prefix_attention)
+        AttentionMaskInterface.register(NAME, sdpa_mask)
+        return NAME
+    if wanted == "auto":
+        return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
+    return wanted

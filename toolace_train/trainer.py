@@ -6,9 +6,13 @@ through transformers' own `logits_to_keep`, so that no private name of a library
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from typing import Any
 
 import torch
+from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
 from trl import SFTTrainer
 
 from toolace_train.rendering import IGNORED
@@ -36,7 +40,8 @@ class ToolaceTrainer(SFTTrainer):
         trained = (labels[0] != IGNORED).nonzero().flatten()
         # The token before a trained one predicts it; sequences.py makes sure that it belongs to the same row.
         kept = {key: value for key, value in inputs.items() if key != "labels"}
-        outputs = model(**kept, use_cache=False, logits_to_keep=trained - 1)
+        with self._adapters_in_model_dtype():
+            outputs = model(**kept, use_cache=False, logits_to_keep=trained - 1)
         logits, targets = outputs.logits[0].float(), labels[0, trained]
         total = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
         count = len(trained) if num_items_in_batch is None else num_items_in_batch
@@ -44,10 +49,17 @@ class ToolaceTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # DDP averages gradients over ranks, but the count above is already the sum over ranks.
             loss = loss * self.accelerator.num_processes
-        self._count(inputs, logits, targets)
+        self._note(inputs, logits, targets)
         return (loss, outputs) if return_outputs else loss
 
-    def _count(self, inputs: dict[str, Any], logits: torch.Tensor, targets: torch.Tensor) -> None:
+    def _adapters_in_model_dtype(self) -> contextlib.AbstractContextManager[Any]:
+        """Under autocast, keeps PEFT from copying every input to float32 only for autocast to copy it back."""
+        if isinstance(self.model, PeftModel) and (self.args.bf16 or self.args.fp16):
+            manager: contextlib.AbstractContextManager[Any] = disable_input_dtype_casting(self.model)
+            return manager
+        return contextlib.nullcontext()
+
+    def _note(self, inputs: dict[str, Any], logits: torch.Tensor, targets: torch.Tensor) -> None:
         mode = "train" if self.model.training else "eval"
         hits = (logits.argmax(-1) == targets).float().mean() if len(targets) else torch.tensor(0.0)
         self._metrics[mode]["mean_token_accuracy"].append(self.accelerator.gather(hits.detach()).mean().item())
@@ -55,3 +67,16 @@ class ToolaceTrainer(SFTTrainer):
             seen = torch.tensor(inputs["input_ids"].numel(), device=logits.device)
             self._total_train_tokens += self.accelerator.gather(seen).sum().item()
             self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+
+
+def steady_memory() -> None:
+    """Makes glibc keep freed memory instead of handing it back and faulting it in again at every step.
+
+    Sequences differ in length, so each step asks for other sizes; on a CPU the page faults cost more than they save.
+    Where there is no glibc nothing happens.
+    """
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_gen.dialog_generation.assistant import OfflineAssistant
+from data_gen.dialog_generation.kinds import chit_chat
 from data_gen.dialog_generation.phrases import phrases_of, words
 from data_gen.dialog_generation.tool import OfflineTool
 from data_gen.dialog_generation.user import OfflineUser
-from data_gen.dialog_generation.values import chit_chat
 from toolace import Call, Dialog, Message, Tool
 from toolace.dialogs import number_calls
 
@@ -183,7 +183,7 @@ def linked(first: Tool, second: Tool) -> list[tuple[Tool, Tool, str, str]]:
     return found
 
 
-_GENERAL = frozenset("name id date time day text type code number status place label note".split())
+_GENERAL = frozenset(["name", "id", "date", "time", "day", "text", "type", "code", "number", "status", "place", "label", "note"])
 
 
 def _leaves(schema: Mapping[str, Any]) -> list[str]:
@@ -201,4 +201,3 @@ def _leaves(schema: Mapping[str, Any]) -> list[str]:
 def pick(rng: random.Random, weights: Mapping[Any, float]) -> Any:
     """Draws a key with probability proportional to its weight."""
     return rng.choices(list(weights), list(weights.values()))[0]
-

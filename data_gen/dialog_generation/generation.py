@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from data_gen.dialog_generation.builder import DialogBuilder, Mix, linked, pick
 from data_gen.dialog_generation.prompts import prompt
+from data_gen.dialog_generation.user import askable
 from toolace import Dialog, InputError, Tool
 from toolace.dialogs import DIALOG_TYPES
 
@@ -84,6 +85,8 @@ def generate(tools: Sequence[Tool], settings: DialogSettings, seed: int) -> Iter
         InputError: settings that cannot be met, or a pool from which a wanted type cannot be made.
     """
     settings.check()
+    # A pattern such as an account's ARN can be beyond the offline player; such a tool is never offered.
+    tools = [tool for tool in tools if askable(tool)]
     rng = random.Random(f"{seed}/dialogs")
     sampler = _ToolLists(rng, tools, settings)
     builder = DialogBuilder(rng, settings.mix(), tools)

@@ -46,7 +46,9 @@ class OfflineTool:
             return {key: self._value(sub, key, known, depth + 1) for key, sub in inner}
         if kind == "array" and depth < 4:
             items = schema.get("items") or {"type": "string"}
-            count = self.rng.choice((1, 2, 2, 3)) if items.get("type") in ("object", "array") else self.rng.randint(2, 3)
+            count = (
+                self.rng.choice((1, 2, 2, 3)) if items.get("type") in ("object", "array") else self.rng.randint(2, 3)
+            )
             return [self._value(items, name.rstrip("s"), known if i == 0 else {}, depth + 1) for i in range(count)]
         return draw(schema, self.rng, name).argument
 

@@ -12,14 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_gen.dialog_generation.phrases import SLOT, Phrases, phrases_of, slots
-from data_gen.dialog_generation.values import Value, and_list, draw
+from data_gen.dialog_generation.values import Value, and_list, draw, drawable
 from toolace import Call, Tool
 
 _QUESTION = frozenset(
-    "what what's whats which who who's whose when where where's why how how's is are am was were do does did can could "
-    "will would should shall may might has have had any".split()
+    ["what", "what's", "whats", "which", "who", "who's", "whose", "when", "where", "where's", "why", "how", "how's", "is", "are", "am", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "shall", "may", "might", "has", "have", "had", "any"]
 )
-_OPENINGS = ("Hi, ", "Hello, ", "Hey, ", "Hi there! ", "Hello! ", "Good morning. ", "Quick question: ", "Okay, ", "So, ")
+_OPENINGS = (
+    "Hi, ",
+    "Hello, ",
+    "Hey, ",
+    "Hi there! ",
+    "Hello! ",
+    "Good morning. ",
+    "Quick question: ",
+    "Okay, ",
+    "So, ",
+)
 _CLOSINGS = (" Thanks!", " Thank you.", " Please be quick.", " Thanks in advance.", " I'd appreciate it.")
 _NEXT = ("Also, {}", "And {}", "Then {}", "After that, {}", "In addition, {}", "{}", "Next, {}", "Besides that, {}")
 
@@ -118,14 +127,13 @@ class OfflineUser:
             if name == leave_out:
                 continue
             optional = name not in tool.required and name not in in_ask
-            if optional and (self.rng.random() > self.optional_share or not _sayable(phrases.specs.get(name, {}))):
+            spec = phrases.specs.get(name, {})
+            if optional and (self.rng.random() > self.optional_share or not _sayable(spec) or not drawable(spec)):
                 continue
             chosen.append(name)
         return chosen
 
-    def _draw(
-        self, tool: Tool, phrases: Phrases, names: Sequence[str], given: Mapping[str, Value]
-    ) -> dict[str, Value]:
+    def _draw(self, tool: Tool, phrases: Phrases, names: Sequence[str], given: Mapping[str, Value]) -> dict[str, Value]:
         drawn: dict[str, Value] = {}
         for name in names:
             if name in given:
@@ -152,13 +160,16 @@ class OfflineUser:
         required = spec.get("required") or ()
         said, members = [], {}
         for name, inner in (spec.get("properties") or {}).items():
+            if name not in required and not drawable(inner):
+                continue
             if name not in required and self.rng.random() > max(self.optional_share, 0.4 if not required else 0):
                 continue
             value = self.value(inner, name)
             members[name] = value.argument
             said.append(self._clause(inner, value))
-        if not members and spec.get("properties"):
-            name, inner = next(iter(spec["properties"].items()))
+        sayable = [(name, inner) for name, inner in (spec.get("properties") or {}).items() if drawable(inner)]
+        if not members and sayable:
+            name, inner = sayable[0]
             value = self.value(inner, name)
             members, said = {name: value.argument}, [self._clause(inner, value)]
         said = [said[0], *[clause.removeprefix("and ") for clause in said[1:]]] if said else ["nothing else"]
@@ -246,7 +257,9 @@ class OfflineUser:
             return None
         drawn = self._draw(tool, phrases, wanted, {slot: values[0]})
         sentence = self._sentence(ask, phrases, drawn, [n for n in wanted if n not in slots(ask)])
-        more = self.rng.choice(("do the same for {}", "I need the same for {}", "repeat that for {}", "likewise for {}"))
+        more = self.rng.choice(
+            ("do the same for {}", "I need the same for {}", "repeat that for {}", "likewise for {}")
+        )
         more = more.replace("{}", and_list([v.text for v in values[1:]]))
         calls = [
             Call(tool.name, {n: (v if n == slot else drawn[n]).argument for n in tool.properties if n in drawn})
@@ -278,6 +291,12 @@ class OfflineUser:
         return text
 
 
+def askable(tool: Tool) -> bool:
+    """Whether this player can fill every required parameter of a tool."""
+    specs = phrases_of(tool).specs
+    return all(drawable(specs.get(name, tool.properties.get(name, {}))) for name in tool.required)
+
+
 def _sayable(spec: Mapping[str, Any]) -> bool:
     return bool(spec.get("say") or spec.get("say_true") or spec.get("type") == "object")
 
@@ -292,12 +311,16 @@ def _end(sentence: str) -> str:
         return ""
     first = _last_sentence(sentence).split(" ")[0].lower().strip(",'")
     if first in ("also", "and", "then", "next", "after", "in", "besides"):
-        rest = _last_sentence(sentence).split(", ")[-1] if "," in sentence else _last_sentence(sentence)[len(first) + 1 :]
+        rest = (
+            _last_sentence(sentence).split(", ")[-1] if "," in sentence else _last_sentence(sentence)[len(first) + 1 :]
+        )
         first = rest.split(" ")[0].lower()
     if first not in _QUESTION and ", " in sentence:
         # "I'm packing for Oslo, how should I expect the sky to look"
         tail = _last_sentence(sentence).split(", ", 1)[-1].split(" ")[0].lower()
-        return "?" if tail in _QUESTION - {"is", "are", "any", "was", "were", "have", "had", "has", "may", "when"} else "."
+        return (
+            "?" if tail in _QUESTION - {"is", "are", "any", "was", "were", "have", "had", "has", "may", "when"} else "."
+        )
     return "?" if first in _QUESTION else "."
 
 
@@ -317,12 +340,5 @@ def _lower_first(text: str) -> str:
 
 
 _STARTERS = frozenset(
-    (
-        "a an the my our we please could can would will what which who when where why how is are do does did should give "
-        "find show tell get look list need let check compare add set make create help want pull fetch bring work work "
-        "calculate compute figure estimate convert translate search recommend suggest plan order book reserve rent buy "
-        "sell send write read play turn switch open close start stop remind schedule cancel change update delete remove "
-        "put draw plot rank sort count measure identify explain describe draft pick choose see track log record save "
-        "run test try use for if it there someone any once before after to in at on with from how's what's where's"
-    ).split()
+    ["a", "an", "the", "my", "our", "we", "please", "could", "can", "would", "will", "what", "which", "who", "when", "where", "why", "how", "is", "are", "do", "does", "did", "should", "give", "find", "show", "tell", "get", "look", "list", "need", "let", "check", "compare", "add", "set", "make", "create", "help", "want", "pull", "fetch", "bring", "work", "work", "calculate", "compute", "figure", "estimate", "convert", "translate", "search", "recommend", "suggest", "plan", "order", "book", "reserve", "rent", "buy", "sell", "send", "write", "read", "play", "turn", "switch", "open", "close", "start", "stop", "remind", "schedule", "cancel", "change", "update", "delete", "remove", "put", "draw", "plot", "rank", "sort", "count", "measure", "identify", "explain", "describe", "draft", "pick", "choose", "see", "track", "log", "record", "save", "run", "test", "try", "use", "for", "if", "it", "there", "someone", "any", "once", "before", "after", "to", "in", "at", "on", "with", "from", "how's", "what's", "where's"]
 )

@@ -5,18 +5,22 @@ A value is drawn from the parameter's own schema (enum, bounds, format), or from
 
 from __future__ import annotations
 
+import math
 import random
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import cache
-from pathlib import Path
+from datetime import date
+from fractions import Fraction
 from typing import Any
 
-import yaml
+from data_gen.dialog_generation.kinds import by_kind, kind_of
+from data_gen.dialog_generation.sentences import and_list
+from data_gen.verification.formats import FORMAT_CHECKER
+from data_gen.verification.patterns import matches
 
-NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
+class NoValue(Exception):
+    """Nothing drawn fits the parameter's schema; the caller leaves the parameter, or the tool, out."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +31,17 @@ class Value:
     text: str
 
 
-@cache
-def _book() -> Mapping[str, Any]:
-    raw = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text(encoding="utf-8"))
-    lists = {kind: [item.strip() for item in text.split(", ")] for kind, text in raw["lists"].items()}
-    return {"lists": lists, "joined": raw["joined"], "chit_chat": raw["chit_chat"]}
-
-
-def chit_chat() -> list[tuple[str, str]]:
-    """Pairs (what the user says, what the assistant answers) that need no tool."""
-    return [tuple(pair) for pair in _book()["chit_chat"]]
-
-
 def draw(spec: Mapping[str, Any], rng: random.Random, name: str = "") -> Value:
     """Draws a value that fits `spec`, a parameter's JSON Schema with the optional hints `kind` and `values`.
 
     Objects are drawn member by member elsewhere, since their members are said one by one.
+
+    Raises:
+        NoValue: no value that this player knows of fits, or `spec` is an object.
     """
     if "enum" in spec:
+        if not spec["enum"]:
+            raise NoValue(name)
         return _enum(rng.choice(spec["enum"]))
     if "const" in spec:
         return _enum(spec["const"])
@@ -57,11 +54,13 @@ def draw(spec: Mapping[str, Any], rng: random.Random, name: str = "") -> Value:
         answer = rng.random() < 0.5
         return Value(answer, "yes" if answer else "no")
     if kind == "integer":
-        return _integer(spec, rng)
+        return _integer(spec, rng, name)
     if kind == "number":
-        return _number(spec, rng)
+        return _number(spec, rng, name)
     if kind == "array":
         return _array(spec, rng, name)
+    if kind == "object" or "properties" in spec:
+        raise NoValue(name)
     return _string(spec, rng, name)
 
 
@@ -76,143 +75,158 @@ def _listed(choice: Any) -> Value:
     return Value(str(choice), str(choice))
 
 
-def _integer(spec: Mapping[str, Any], rng: random.Random) -> Value:
-    step = int(spec.get("multipleOf", 1))
-    low = int(spec.get("minimum", spec.get("exclusiveMinimum", 0) + 1))
-    high = int(spec.get("maximum", spec.get("exclusiveMaximum", low + 60) - 0))
-    number = low + step * rng.randrange(max(1, (high - low) // step + 1))
-    # People say round numbers: a budget is 25,000, hardly ever 24,837.
-    for size, every in ((100_000, 5_000), (10_000, 500), (1_000, 50)):
-        if high - low >= size and number >= size and rng.random() < 0.7:
-            number = min(high, max(low, round(number / every) * every))
-            break
-    text = str(number)
-    if 2 <= number <= 12 and rng.random() < 0.12:
-        text = NUMBER_WORDS[number]
-    elif number >= 10_000 and rng.random() < 0.3:
-        text = f"{number:,}"
-    return Value(number, text)
-
-
-def _number(spec: Mapping[str, Any], rng: random.Random) -> Value:
-    low = float(spec.get("minimum", spec.get("exclusiveMinimum", 0)))
-    high = float(spec.get("maximum", spec.get("exclusiveMaximum", low + 100)))
-    step = spec.get("multipleOf")
-    if step:
-        number = low + step * rng.randrange(int((high - low) / step) + 1)
-    else:
-        digits = 0 if high - low > 5_000 else rng.choice((0, 1, 1, 2)) if high - low > 5 else 2
-        number = rng.uniform(low, high)
-        number = min(high, max(low, round(number, digits)))
-    number = round(number, 6)
-    argument = int(number) if number == int(number) else number
-    return Value(argument, str(argument))
-
-
-def _array(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
-    low = int(spec.get("minItems", spec.get("min_items", 2)))
-    high = int(spec.get("maxItems", spec.get("max_items", max(low, 3))))
-    wanted = rng.randint(low, max(low, min(high, low + 3)))
-    items: list[Value] = []
-    for _ in range(wanted * 4):
-        value = draw(spec.get("items") or {"type": "string"}, rng, name.rstrip("s"))
-        if len(items) < wanted and (value.argument not in [i.argument for i in items] or _numeric(value.argument)):
-            items.append(value)
-    # "5, ten and 3" is not how anyone writes a list.
-    texts = [str(i.argument) if _numeric(i.argument) else i.text for i in items]
-    return Value([i.argument for i in items], and_list(texts))
-
-
-def _numeric(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def and_list(texts: list[str]) -> str:
-    """Joins as English does: "a", "a and b", "a, b and c"."""
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+def _bounds(spec: Mapping[str, Any], span: float, lowest: float) -> tuple[float, float]:
+    """Inclusive bounds; one that is not given lies `span` away from the other, or begins at `lowest`."""
+    lows = [spec[key] for key in ("minimum", "exclusiveMinimum") if _is_number(spec.get(key))]
+    highs = [spec[key] for key in ("maximum", "exclusiveMaximum") if _is_number(spec.get(key))]
+    high = min(highs) if highs else max([lowest, *lows]) + span
+    low = max(lows) if lows else lowest if lowest <= high else high - span
+    return low, high
+
+
+def _allowed(number: float, spec: Mapping[str, Any]) -> bool:
+    """Whether a number keeps within bounds, exclusive ones included, and on the step."""
+    above, below = spec.get("exclusiveMinimum"), spec.get("exclusiveMaximum")
+    if (_is_number(above) and number <= above) or (_is_number(below) and number >= below):  # type: ignore[operator]
+        return False
+    if not spec.get("minimum", number) <= number <= spec.get("maximum", number):
+        return False
+    step = spec.get("multipleOf")
+    return not step or Fraction(str(number)) % Fraction(str(step)) == 0
+
+
+def _integer(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
+    low, high = _bounds(spec, 60, 1)
+    step = Fraction(str(spec.get("multipleOf", 1)))
+    step = step if step.denominator == 1 else Fraction(step.numerator)
+    first, last = math.ceil(Fraction(low) / step), math.floor(Fraction(high) / step)
+    if last - first > 10_000_000:  # a limit of the machine, not of people
+        last = first + 1_000
+    if last < first:
+        raise NoValue(name)
+    for _ in range(24):
+        number = int(rng.randint(first, last) * step)
+        # People say round numbers: a budget is 25,000, hardly ever 24,837.
+        for size, every in ((100_000, 5_000), (10_000, 500), (1_000, 50)):
+            if high - low >= size and number >= size and rng.random() < 0.7:
+                near = round(number / every) * every
+                number = near if _allowed(near, spec) else number
+                break
+        if _allowed(number, spec):
+            return Value(number, f"{number:,}" if number >= 10_000 and rng.random() < 0.3 else str(number))
+    raise NoValue(name)
+
+
+def _number(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
+    if str(spec.get("kind")).startswith("coordinates_"):
+        degrees = float(by_kind(spec["kind"], rng))
+        if _allowed(degrees, spec):
+            return Value(degrees, str(degrees))
+    low, high = _bounds(spec, 100, 0)
+    if high < low:
+        raise NoValue(name)
+    span, step = high - low, spec.get("multipleOf")
+    for attempt in range(24):
+        if step:
+            exact = Fraction(str(step))
+            first, last = math.ceil(Fraction(str(low)) / exact), math.floor(Fraction(str(high)) / exact)
+            if last < first:
+                break
+            number = float(rng.randint(first, min(last, first + 10_000_000)) * exact)
+        else:
+            fine = 2 if span == 0 else max(2, 2 - math.floor(math.log10(span)))
+            digits = 0 if span > 5_000 else rng.choice((0, 1, 1, 2)) if span > 5 else fine
+            number = rng.uniform(low, high)
+            number = round(number, digits) if attempt < 12 else number
+        argument, text = _said(number)
+        if _allowed(argument, spec):
+            return Value(argument, text)
+    raise NoValue(name)
+
+
+def _said(number: float) -> tuple[float, str]:
+    """A number as a call passes it and as a request says it: 3, not 3.0, and never 1e-05."""
+    argument = int(number) if number == int(number) else number
+    text = str(argument)
+    return argument, text if "e" not in text else f"{number:.20f}".rstrip("0")
+
+
+def _array(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
+    low = max(int(spec.get("minItems", 0)), int(spec.get("min_items", spec.get("minItems", 2))))
+    high = int(spec.get("maxItems", spec.get("max_items", max(low, 3))))
+    low = min(max(low, 1), high)
+    wanted = rng.randint(low, min(high, low + 3))
+    repeats = not spec.get("uniqueItems")
+    items: list[Value] = []
+    for _ in range(wanted * 4):
+        value = draw(spec.get("items") or {"type": "string"}, rng, name.rstrip("s"))
+        known = value.argument in [i.argument for i in items]
+        if len(items) < wanted and (not known or (repeats and _is_number(value.argument))):
+            items.append(value)
+    if len(items) < max(int(spec.get("minItems", 0)), 1):
+        raise NoValue(name)
+    # "5, 10,000 and 3" is not how anyone writes a list.
+    texts = [str(i.argument) if _is_number(i.argument) else i.text for i in items]
+    return Value([i.argument for i in items], and_list(texts))
+
+
+_FORMATS = {
+    "date": "date",
+    "time": "time",
+    "date-time": "moment",
+    "email": "email",
+    "uri": "url",
+    "url": "url",
+    "ipv4": "ipv4",
+    "uuid": "uuid",
+}
 
 
 def _string(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
-    kind = spec.get("kind") or _kind_of(name, spec)
-    if kind == "date" or spec.get("format") == "date":
-        return _date(rng)
-    text = _by_kind(kind, rng)
-    return Value(text, text)
+    kind = _FORMATS.get(str(spec.get("format")), "") or spec.get("kind") or kind_of(name)
+    for attempt in range(24):
+        text = by_kind(kind if attempt < 12 else _ANY[attempt % len(_ANY)], rng)
+        if _fits(text, spec):
+            return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else text)
+    raise NoValue(name)
 
 
-def _date(rng: random.Random) -> Value:
-    day = date(2024, 1, 1) + timedelta(days=rng.randrange(365 * 3))
-    spoken = f"{day:%B} {day.day}, {day.year}"
-    return Value(day.isoformat(), spoken if rng.random() < 0.2 else day.isoformat())
+def _spoken_date(text: str) -> str:
+    """`2026-03-14` as "March 14, 2026"; other text as it is."""
+    try:
+        on = date.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{on:%B} {on.day}, {on.year}"
 
 
-def _by_kind(kind: str, rng: random.Random) -> str:
-    book = _book()
-    if kind in book["lists"]:
-        return str(rng.choice(book["lists"][kind]))
-    if kind in book["joined"]:
-        parts = [rng.choice(book["lists"][p]) if p in book["lists"] else p for p in book["joined"][kind]]
-        return "".join(parts)
-    return _MADE[kind](rng)
+_ANY = ("name", "id", "word", "postcode", "url", "email")
 
 
-def _email(rng: random.Random) -> str:
-    lists = _book()["lists"]
-    first, last = rng.choice(lists["first_name"]).lower(), rng.choice(lists["last_name"]).lower().replace("'", "")
-    return f"{first}.{last}@{rng.choice(('example.com', 'mail.com', 'northwind.io', 'company.org'))}"
+def _fits(text: str, spec: Mapping[str, Any]) -> bool:
+    if not spec.get("minLength", 0) <= len(text) <= spec.get("maxLength", len(text)):
+        return False
+    if spec.get("format") in _FORMATS and not FORMAT_CHECKER.conforms(text, spec["format"]):
+        return False
+    return "pattern" not in spec or bool(matches(spec["pattern"], text))
 
 
-def _id(rng: random.Random) -> str:
-    letters = "".join(rng.choice("ABCDEFGHKLMNPQRSTUVWXYZ") for _ in range(rng.choice((1, 2, 3))))
-    return f"{letters}-{rng.randrange(100, 99999)}"
-
-
-_MADE: dict[str, Any] = {
-    "time": lambda rng: f"{rng.randrange(6, 23):02d}:{rng.choice((0, 15, 30, 45)):02d}",
-    "year": lambda rng: str(rng.randrange(1950, 2027)),
-    "email": _email,
-    "phone": lambda rng: f"+{rng.choice((1, 33, 44, 49, 351))} 555 {rng.randrange(100, 999)} {rng.randrange(1000, 9999)}",
-    "address": lambda rng: f"{rng.randrange(1, 400)} {_by_kind('street_name', rng)}, {_by_kind('city', rng)}",
-    "street": lambda rng: _by_kind("street_name", rng),
-    "url": lambda rng: f"https://{_by_kind('domain_name', rng)}/{rng.choice(('news', 'items', 'start', 'help'))}",
-    "id": _id,
-    "postcode": lambda rng: str(rng.randrange(10000, 99999)),
-    "coordinates_lat": lambda rng: f"{rng.uniform(-60, 70):.4f}",
-    "coordinates_lon": lambda rng: f"{rng.uniform(-170, 170):.4f}",
-    "name": lambda rng: f"{rng.choice(_PLAIN)}-{rng.choice(_THINGS)}",
-}
-_PLAIN = "blue green north prod staging daily main backup test alpha orion delta summer archive public".split()
-_THINGS = "server data bucket pipeline report table queue cluster logs gateway project topic".split()
-
-# What a parameter's name says about its values, for documents that give no hint (first match wins).
-_NAME_KINDS = tuple(
-    (re.compile(pattern), kind)
-    for pattern, kind in (
-        (r"e_?mail", "email"),
-        (r"phone|mobile", "phone"),
-        (r"(^|_)(url|uri|endpoint|link)$", "url"),
-        (r"date|(^|_)day$", "date"),
-        (r"(^|_)time$|start_time|end_time", "time"),
-        (r"city|town", "city"),
-        (r"country", "country"),
-        (r"currency", "currency"),
-        (r"language|locale", "language"),
-        (r"address", "address"),
-        (r"first_?name", "first_name"),
-        (r"last_?name|surname", "last_name"),
-        (r"user_?name|login", "username"),
-        (r"file|path$", "file"),
-        (r"(^|_)(id|ids|arn|key|token|number|code)$|identifier", "id"),
-        (r"description|comment|message|text|content|reason|title|summary", "sentence"),
-    )
-)
-
-
-def _kind_of(name: str, spec: Mapping[str, Any]) -> str:
-    if spec.get("format") in ("email", "date", "time"):
-        return str(spec["format"])
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    for pattern, kind in _NAME_KINDS:
-        if pattern.search(snake):
-            return kind
-    return "name"
+def drawable(spec: Mapping[str, Any]) -> bool:
+    """Whether `draw` finds a value for this parameter and for everything inside it that must be given."""
+    if spec.get("type") == "object" or "properties" in spec:
+        members = spec.get("properties") or {}
+        needed = [members.get(name, {}) for name in spec.get("required") or ()]
+        # An object without known members can only be passed empty, which nobody asks for.
+        return all(map(drawable, needed)) and any(map(drawable, members.values()))
+    items = spec.get("items") or {}
+    if spec.get("type") == "array" and (items.get("type") == "object" or "properties" in items):
+        return drawable(items)
+    try:
+        draw(spec, random.Random(0))
+    except NoValue:
+        return False
+    return True

@@ -29,7 +29,9 @@ Shape = Mapping[str, Any]
 Schema = dict[str, Any]
 
 LICENCE = "Apache-2.0"
-_WITHDRAWN = re.compile(r"deprecated|no longer (?:available|supported|accepting)|discontinued|end of support", re.IGNORECASE)
+_WITHDRAWN = re.compile(
+    r"deprecated|no longer (?:available|supported|accepting)|discontinued|end of support", re.IGNORECASE
+)
 _CAMEL = re.compile(r"\b[A-Za-z]+[a-z0-9][A-Z][A-Za-z0-9]*\b")
 _SCALARS = {
     "string": "string", "character": "string", "boolean": "boolean", "integer": "integer", "long": "integer",
@@ -114,7 +116,7 @@ class _Service:
         returns = self._structure(self.shapes[output], (output,), RESULT_LIMITS) if output else {}
         structure = {
             "name": styled(self.name, action, dotted=is_dotted(self.name)),
-            "description": self._renamed(opening(text, TOOL_CHARACTERS)),
+            "description": self._said(text, TOOL_CHARACTERS),
             "parameters": self._parameters(entrance),
             "returns": returns if returns.get("properties") else None,
         }
@@ -123,9 +125,15 @@ class _Service:
         source = {**self.source, "operation": name}
         return Document(f"aws:{self.name}:{name}", self.title, plain(text), path, structure, source, LICENCE)
 
-    def _renamed(self, text: str) -> str:
-        """Names of members and operations that a text mentions, as they are written here."""
-        return _CAMEL.sub(lambda match: snake(match.group()) if match.group() in self.mentioned else match.group(), text)
+    def _said(self, text: str, limit: int) -> str:
+        """The opening of a text, with members and operations named as they are written here."""
+
+        def own_name(match: re.Match[str]) -> str:
+            return snake(match.group()) if match.group() in self.mentioned else match.group()
+
+        said = _CAMEL.sub(own_name, opening(text, limit))
+        # Underscores make names longer; then there is room for a sentence less.
+        return said if len(said) <= limit else _CAMEL.sub(own_name, opening(text, limit - 20))[:limit]
 
     def _parameters(self, shape_name: str | None) -> Schema:
         if shape_name is None:
@@ -181,7 +189,7 @@ class _Service:
         schema = self._schema(member["shape"], above, limits)
         if limits.described:
             text = member.get("documentation") or self.shapes[member["shape"]].get("documentation") or ""
-            description = self._renamed(opening(text, PARAMETER_CHARACTERS))
+            description = self._said(text, PARAMETER_CHARACTERS)
             if description:
                 schema = {**schema, "description": description}
         return schema
@@ -218,9 +226,9 @@ class _Service:
 
 
 def _title(metadata: Mapping[str, Any], name: str) -> str:
-    """What the service is called; internal names such as AWSKendraFrontendService give way to its id."""
-    title = " ".join(str(metadata.get("serviceFullName") or "").split())
-    return title if " " in title else str(metadata.get("serviceId") or title or name)
+    """What the service is called; internal names such as AWSMarketplaceMetering are taken apart."""
+    title = " ".join(str(metadata.get("serviceFullName") or name).split())
+    return title if " " in title else re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=AWS)(?=[A-Z][a-z])", " ", title)
 
 
 def _bounds(shape: Shape, low: str, high: str) -> Schema:

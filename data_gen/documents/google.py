@@ -18,7 +18,7 @@ from data_gen.documents.limits import (
     keep_pattern,
     trimmed,
 )
-from data_gen.documents.naming import identifier, singular, snake, styled
+from data_gen.documents.naming import action_name, identifier, singular, snake, styled
 from data_gen.documents.plain_text import PARAMETER_CHARACTERS, TOOL_CHARACTERS, opening, plain
 from data_gen.documents.services import choose, is_dotted, kind_of, package_folder
 from toolace.rows import read_json
@@ -28,11 +28,15 @@ Schema = dict[str, Any]
 LICENCE = "Apache-2.0"
 # More top-level parameters than this, and the request body is one parameter instead of being spread out.
 SPREAD = 12
+# Stands among the names of the schemas that hold a schema, once for every object.
+_LEVEL = "{}"
 
 _FILE = re.compile(r"(.+?)[._]?(v\d[\w.]*|alpha|beta|preview)")
 _STABLE = re.compile(r"v(\d+)(?:\.(\d+))?(?:configuration|management)?")
-_REQUIRED = re.compile(r"\A\W*required\b(?! when| if| for (?!\w+\.(?:insert|create))| only)", re.IGNORECASE)
-_OUTPUT_ONLY = re.compile(r"\A\W*(?:@outputonly|\[?output[ _-]only)", re.IGNORECASE)
+_REQUIRED = re.compile(
+    r"\A\W*required\b(?! when| if| for (?!\w+\.(?:insert|create))| only)|this is a required field", re.IGNORECASE
+)
+_OUTPUT_ONLY = re.compile(r"\A\W*(?:@outputonly|\[?output[ _-]only)|this is a read-only\b", re.IGNORECASE)
 _WITHDRAWN = re.compile(r"\bdeprecated\b|no longer (?:available|supported)|\bobsolete\b|\bturned down\b", re.IGNORECASE)
 _FORMATS = {"date-time": "date-time", "google-datetime": "date-time", "date": "date"}
 
@@ -105,7 +109,7 @@ class _Api:
             text = method.get("description") or ""
             if method.get("deprecated") or _WITHDRAWN.search(plain(text)[:200]):
                 continue
-            action = _action(chain, method["id"].rpartition(".")[2], taken)
+            action = action_name(chain, method["id"].rpartition(".")[2], taken)
             taken[action] = method["id"]
             yield self._document(chain, method, action, text)
 
@@ -131,7 +135,7 @@ class _Api:
         for name, raw in self._ordered(method):
             own = identifier(name)
             given = raw.get("required") or _REQUIRED.search(raw.get("description") or "")
-            if name in self.common or raw.get("deprecated") or (own in IGNORED and not given):
+            if name in self.common or _is_withdrawn(raw) or (own in IGNORED and not given):
                 continue
             properties.setdefault(own, self._schema(raw, (), PARAMETER_LIMITS))
             required += [own] if given and own not in required else []
@@ -150,15 +154,18 @@ class _Api:
     def _add_body(self, name: str, method: str, properties: Schema, required: list[str]) -> None:
         schema = self._schema({"$ref": name}, (), PARAMETER_LIMITS, method)
         members: Schema = schema.get("properties", {})
-        fresh = {key: value for key, value in members.items() if key not in properties and key not in IGNORED}
+        given = {*properties, *IGNORED, *(("name",) if "parent" in properties else ())}
+        fresh = {key: value for key, value in members.items() if key not in given}
         if len(properties) + len(fresh) <= SPREAD:
             properties.update(fresh)
             required += [key for key in schema.get("required", ()) if key in fresh and key not in required]
             return
+        schema = self._schema({"$ref": name}, (_LEVEL,), PARAMETER_LIMITS, method)
         whole = self.schemas[name]
         parameter = identifier(re.sub(r"\A(?:Google\w*?V\d+\w*?(?=[A-Z]))|(?:Request)\Z", "", name)) or "body"
         text = opening(whole.get("description") or "", PARAMETER_CHARACTERS)
         spoken = parameter.replace("_", " ")
+        parameter = f"{parameter}_resource" if parameter in properties else parameter
         described = text or f"The {spoken}, with the fields to be set."
         properties.setdefault(parameter, {**schema, "description": described})
         required.append(parameter)
@@ -197,12 +204,11 @@ class _Api:
 
     def _object(self, raw: Mapping[str, Any], above: tuple[str, ...], limits: Limits, method: str) -> Schema:
         members: Mapping[str, Mapping[str, Any]] = raw.get("properties") or {}
+        depth = 1 + above.count(_LEVEL)
         if not members:
             other = raw.get("additionalProperties")
-            # An inner map counts as a level too: what lies under it is as deep in the call.
-            inner = self._schema(other, (*above, "{}"), limits) if other and len(above) < limits.depth + 1 else None
+            inner = self._schema(other, (*above, _LEVEL), limits) if other and depth < limits.depth else None
             return {"type": "object", "additionalProperties": inner} if inner else {"type": "object"}
-        depth = _depth(above)
         required = [name for name, member in members.items() if limits.described and _is_required(member, method)]
         wanted = [
             name
@@ -211,7 +217,7 @@ class _Api:
         ]
         properties: Schema = {}
         for name in trimmed(wanted, required, limits.properties):
-            properties.setdefault(identifier(name), self._schema(members[name], above, limits))
+            properties.setdefault(identifier(name), self._schema(members[name], (*above, _LEVEL), limits))
         if not properties:
             return {"type": "object"}
         schema: Schema = {"type": "object", "properties": properties}
@@ -223,9 +229,11 @@ class _Api:
     ) -> bool:
         """Members that are deprecated, set by the server, transport, raw bytes, recursive, or too deep to describe."""
         text = member.get("description") or ""
-        if name in PAGING or member.get("deprecated") or _WITHDRAWN.search(text[:120]):
+        if name in PAGING or name in ("page_size", "page_token") or _is_withdrawn(member):
             return True
-        if limits.described and (member.get("readOnly") or _OUTPUT_ONLY.search(text) or name in ("id", "creation_timestamp")):
+        if limits.described and (
+            member.get("readOnly") or _OUTPUT_ONLY.search(text) or name in ("id", "creation_timestamp")
+        ):
             return True
         target = member
         while target.get("type") == "array":
@@ -237,14 +245,14 @@ class _Api:
         return (inner in above) or (holds and depth >= limits.depth)
 
 
-def _depth(above: tuple[str, ...]) -> int:
-    return max(1, len(above))
+def _is_withdrawn(raw: Mapping[str, Any]) -> bool:
+    return bool(raw.get("deprecated") or _WITHDRAWN.search((raw.get("description") or "")[:120]))
 
 
 def _is_required(member: Mapping[str, Any], method: str) -> bool:
     """By the description's first word, or the annotation that names the methods a member is required in."""
     listed = (member.get("annotations") or {}).get("required") or ()
-    return method in listed or bool(_REQUIRED.search(member.get("description") or "")) and not member.get("readOnly")
+    return method in listed or (bool(_REQUIRED.search(member.get("description") or "")) and not member.get("readOnly"))
 
 
 def _scalar(raw: Mapping[str, Any], kind: str, limits: Limits) -> Schema:
@@ -258,9 +266,12 @@ def _scalar(raw: Mapping[str, Any], kind: str, limits: Limits) -> Schema:
     if raw.get("format") == "byte":
         schema["contentEncoding"] = "base64"
     if raw.get("enum"):
-        idle = [value for value in raw["enum"] if not re.search(r"_UNSPECIFIED\Z|\AUNDEFINED|\AUNKNOWN\Z|\A\Z", value)]
+        idle = [
+            value for value in raw["enum"] if not re.search(r"(?i:unspecified\Z|undefined\Z)|\AUNKNOWN\Z|\A\Z", value)
+        ]
         schema.update(keep_enum(idle))
-    schema.update(keep_pattern(raw.get("pattern")))
+    if schema["type"] == "string":
+        schema.update(keep_pattern(raw.get("pattern")))
     for word in ("minimum", "maximum"):
         if word in raw and re.fullmatch(r"-?\d{1,9}(\.\d+)?", str(raw[word])):
             schema[word] = float(raw[word]) if "." in str(raw[word]) else int(raw[word])
@@ -280,38 +291,11 @@ def _default(raw: Mapping[str, Any], schema: Schema) -> Schema:
     return {"default": value}
 
 
-def _methods(node: Mapping[str, Any], chain: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+def _methods(
+    node: Mapping[str, Any], chain: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     """(resource names, method) of every method that takes and gives JSON."""
     for method in node.get("methods", {}).values():
         yield chain, method
     for name, resource in node.get("resources", {}).items():
         yield from _methods(resource, (*chain, name))
-
-
-# Last words of a method that leave its object open, as in `events.quickAdd` and `values.batchGet`.
-_OPEN = frozenset(
-    "get add list update delete create insert import export clear append patch modify query search run close cancel undelete "
-    "move copy watch stop start reset resume suspend restart retry approve reject publish unpublish validate verify "
-    "archive restore generate analyze predict commit rollback lookup poll annotate translate detect synthesize aggregate "
-    "compute check compare mutate merge reopen accept decline enable disable attach detach invalidate revoke rename "
-    "complete".split()
-)
-
-
-def _action(chain: tuple[str, ...], method: str, taken: Mapping[str, str]) -> str:
-    """A readable name, verb first: `list_events`, `quick_add_event`, `set_labels_for_disk`; longer ones when taken."""
-    verb = snake(method)
-    nouns = [snake(name) for name in chain if name not in ("v1", "v2")]
-    for width in range(1, len(nouns) + 1):
-        own = nouns[-width:]
-        last = own[-1] if verb in ("list", "search", "query", "batch_get") else singular(own[-1])
-        noun = "_".join([*map(singular, own[:-1]), last])
-        name = f"{verb}_{noun}" if verb.rpartition("_")[2] in _OPEN or "_" not in verb else f"{verb}_for_{noun}"
-        if singular(own[-1]) in verb.split("_") and width == 1 and "_" in verb:
-            name = verb
-        if name not in taken:
-            return name
-    name = verb if not nouns else "_".join([*nouns, verb])
-    while name in taken:
-        name += "_again"
-    return name

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data_gen.documents.naming import snake
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -29,26 +31,37 @@ RESULT_LIMITS = Limits(depth=2, properties=8, described=False)
 ENUM_VALUES = 40
 
 # Parameters of every other operation of a corpus: paging, sorting, authentication, transport. Nobody asks for them.
-IGNORED = frozenset(
-    (
-        "next_token next_page_token page_token page_size max_results max_items max_records max_page_size limit marker "
-        "starting_token start_token exclusive_start_key sort_by sort_order order_by sort order sorting client_token "
-        "client_request_token idempotency_token request_token client_request_id request_id dry_run validate_only "
-        "access_token alt callback fields key oauth_token pretty_print quota_user user_ip upload_type upload_protocol "
-        "xgafv read_mask field_mask update_mask request_options kind etag self_link return_partial_success "
-        "show_deleted hl locale_code page page_number start_index view version api_version"
-    ).split()
+_IGNORED = (
+    "next_token next_page_token page_token page_size max_results max_items max_records max_page_size limit marker "
+    "next_marker starting_token start_token exclusive_start_key sort_by sort_order order_by sort order sorting "
+    "client_token client_request_token idempotency_token request_token client_request_id request_id dry_run "
+    "validate_only access_token alt callback fields key oauth_token pretty_print quota_user user_ip upload_type "
+    "upload_protocol xgafv read_mask field_mask update_mask request_options kind etag self_link "
+    "return_partial_success show_deleted hl locale_code page page_number start_index view version api_version"
 )
+IGNORED = frozenset(_IGNORED.split())
 # Members of results that only serve transport.
-PAGING = frozenset("next_token next_page_token marker next_marker request_id kind etag self_link response_metadata status_code".split())
+_PAGING = "next_token next_page_token marker next_marker request_id kind etag self_link response_metadata status_code"
+PAGING = frozenset(_PAGING.split())
+
+
+# Members that say what a thing is; discovery documents list theirs by the alphabet, so a cut would lose "title".
+_TELLING_WORDS = (
+    "name display_name title summary description subject text content body query location address start end start_time "
+    "end_time date due status state type category labels attendees recurrence reminders visibility time_zone url uri "
+    "email phone price amount quantity currency language"
+)
+_TELLING = frozenset(_TELLING_WORDS.split())
 
 
 def trimmed(names: Sequence[str], required: Sequence[str], most: int) -> list[str]:
-    """At most `most` of the names in their order, required ones kept first."""
-    kept = set([name for name in names if name in required][:most])
-    for name in names:
-        if len(kept) < most:
-            kept.add(name)
+    """At most `most` of the names in their order: the required ones, then telling ones, then the first ones."""
+    kept: set[str] = set()
+    telling = [name for name in names if snake(name) in _TELLING]
+    for group in ([name for name in names if name in required], telling, names):
+        for name in group:
+            if len(kept) < most:
+                kept.add(name)
     return [name for name in names if name in kept]
 
 

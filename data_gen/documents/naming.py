@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 _ACRONYM_PLURAL = re.compile(r"([A-Z]{2,})s(?=[A-Z]|$|_)")
 _BEFORE_WORD = re.compile(r"([A-Z0-9]+)([A-Z][a-z])")
@@ -17,6 +19,7 @@ _WHOLE = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=65_536)
 def snake(name: str) -> str:
     """`ListHAPGs` -> `list_hapgs`, `dbInstanceARN` -> `db_instance_arn`, `min-rating` -> `min_rating`."""
     for brand, plain in _WHOLE:
@@ -43,6 +46,7 @@ _IRREGULAR = {
     "databases": "database", "releases": "release", "purchases": "purchase", "cases": "case", "phrases": "phrase",
     "licenses": "license", "courses": "course", "responses": "response", "expenses": "expense", "movies": "movie",
     "cors": "cors", "statuses": "status", "aws": "aws", "https": "https", "os": "os", "ips": "ip", "ios": "ios",
+    "alias": "alias", "canvas": "canvas", "bias": "bias", "atlas": "atlas", "quizzes": "quiz",
     "aliases": "alias", "canvases": "canvas", "warehouses": "warehouse", "calories": "calorie", "cookies": "cookie",
 }  # fmt: skip
 
@@ -54,7 +58,7 @@ def singular(word: str) -> str:
         last = _IRREGULAR[last]
     elif last.endswith("ies") and len(last) > 4:
         last = last[:-3] + "y"
-    elif last.endswith(("sses", "shes", "ches", "xes", "zes")):
+    elif last.endswith(("sses", "shes", "ches", "xes", "zzes")):
         last = last[:-2]
     elif last.endswith("s") and not last.endswith(("ss", "us", "is")) and len(last) > 3:
         last = last[:-1]
@@ -63,4 +67,37 @@ def singular(word: str) -> str:
 
 def styled(service: str, operation: str, *, dotted: bool) -> str:
     """`service.operation`, or the plain operation when it says enough by itself: three words or more."""
-    return operation if not dotted and operation.count("_") >= 2 else f"{snake(service)}.{operation}"
+    if not dotted and operation.count("_") >= 2:
+        return operation
+    prefix = snake(service)
+    return f"{prefix}_service.{operation}" if keyword.iskeyword(prefix) else f"{prefix}.{operation}"
+
+
+# Last words of a method that leave its object open, as in `events.quickAdd` and `values.batchGet`.
+_OPEN_WORDS = (
+    "get add list update delete create insert import export clear append patch modify query search run close "
+    "cancel undelete move copy watch stop start reset resume suspend restart retry approve reject publish "
+    "unpublish validate verify archive restore generate analyze predict commit rollback lookup poll annotate "
+    "translate detect synthesize aggregate compute check compare mutate merge reopen accept decline enable "
+    "disable attach detach invalidate revoke rename complete"
+)
+_OPEN = frozenset(_OPEN_WORDS.split())
+
+
+def action_name(chain: tuple[str, ...], method: str, taken: Mapping[str, str]) -> str:
+    """A readable name for a method of nested resources, verb first; parents are named too when it is taken.
+
+    `events.list` -> `list_events`, `events.quickAdd` -> `quick_add_event`, `disks.setLabels` -> `set_labels_for_disk`.
+    """
+    verb = snake(method)
+    nouns = [snake(name) for name in chain if name not in ("v1", "v2")]
+    for width in range(1, len(nouns) + 1):
+        own = nouns[-width:]
+        last = own[-1] if verb in ("list", "search", "query", "batch_get") else singular(own[-1])
+        noun = "_".join([*map(singular, own[:-1]), last])
+        name = f"{verb}_{noun}" if verb.rpartition("_")[2] in _OPEN or "_" not in verb else f"{verb}_for_{noun}"
+        if width == 1 and "_" in verb and f"_{singular(own[-1])}_" in f"_{verb}_":
+            name = verb
+        if name not in taken:
+            return name
+    return "_".join([verb, *map(snake, chain)])

@@ -1,4 +1,4 @@
-"""Which services of a corpus to read: where an installed corpus lies, what kinds of services there are, and a sample."""
+"""Which services of a corpus to read: where it is installed, what kinds of services there are, and a sample."""
 
 from __future__ import annotations
 
@@ -7,68 +7,31 @@ import hashlib
 import random
 import re
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from toolace import InputError
 
-# Primary domains, and what in the short name of a service tells that it belongs there; the first that fits decides.
-_KINDS = (
-    ("Developer tools", r"^code|^amplify(?!ui)|^devops|^firebase(?!database|storage|data)|^cloudbuild|^cloudshell"),
-    ("Networking and delivery", r"^route53|directconnect|interconnect|^network(?!-firewall|-security)|^vpc|^arc-|^cloudfront"),
-    ("Health and life science", r"health(?!$)|^health\.|^health$|^omics|genomics|lifesciences|medical|fitness"),
-    ("Maps and environment", r"^geo|^location$|^places|^maps|airquality|pollen|solar|travelimpact|groundstation|vectortile|"
-                             r"streetview|playablelocations|areainsights|addressvalidation|sustainability"),
-    ("Games and media", r"game|^media(?!2)|elemental|^ivs|^youtube|transcoder|video|polly|deadline|^books|^poly$|webfonts"),
-    ("Language and speech", r"translate|transcribe|comprehend|^lex|^language|speech|textract|documentai|dialogflow|wisdom|"
-                            r"^qconnect|kendra"),
-    ("Artificial intelligence", r"bedrock|sagemaker|rekognition|personalize|^forecast|frauddetector|machinelearning|lookout|"
-                                r"aiplatform|^vision$|^ml$|^agent|^recommend|braket|discoveryengine|^ces$|qbusiness|^qapps|^nova|"
-                                r"voice-id|aiops|hypercompute|^tpu$|deepreview|developerknowledge|datalabeling"),
-    ("Internet of things", r"^iot|greengrass|homegraph|smartdevice|cloudiot|sasportal|^snow"),
-    ("Education and public life", r"classroom|civicinfo|factcheck|kgsearch|libraryagent|curation"),
-    ("Messaging and contact", r"^ses|^sns|^sqs|pinpoint|chime|^connect(?!ion|or|ivity)|sms|email|messaging|mailmessage|gmail|"
-                              r"^chat|^fcm|^meet$|contactcenter|notification|wickr|^mq$|^pubsub|workmail|mailmanager|eventbridge"),
-    ("Office and productivity", r"^calendar|^drive|^docs$|^sheets|^slides|^forms|^tasks$|^keep$|^people$|workdocs|^workspaces|"
-                                r"appstream|^admin\.|^groups|^script$|area120|^vault|blogger|workspaceevents|^licensing|colab|"
-                                r"amplifyui"),
-    ("Commerce and money", r"billing|cost|^ce$|^cur$|budgets|pricing|invoic|^payment|marketplace|^content$|merchant|wallet|"
-                           r"^retail|reseller|purchase|^tax|savings|^bcm|freetier|^partner|cloudchannel|commerce|^css$|readerrev|"
-                           r"supplychain|mturk|mybusiness|businessprofile|localservices|^jobs|manufacturers|loyalty"),
-    ("Advertising and web", r"^ad(?!min|dress)|dfareporting|displayvideo|doubleclick|customsearch|searchads|searchconsole|"
-                            r"^analytics(?!hub)|tagmanager|webmasters|pagespeed|chromeux|^indexing|siteverif|realtimebidding|"
-                            r"marketing|customer-profiles|webcontent|ideahub|cleanrooms|entityres|abusive|accelerated|buyers|agencies"),
-    ("Databases", r"^rds|dynamo|docdb|neptune|redis|elasticache|memcache|memorydb|^dax|keyspaces|timestream|spanner|^bigtable|"
-                  r"firestore|datastore|sql|alloydb|oracledatabase|^odb|^sdb|simpledb|database|firebasedata|^dms|datamigration"),
-    ("Storage and backup", r"^s3|storage|backup|glacier|^fsx|^efs|^ebs|^file$|netapp|^drs|datasync|^transfer|^rbin|parallelstore"),
-    ("Security and identity", r"^iam|^sso|cognito|guard|secur|inspector|macie|kms|secret|^waf|shield|^acm|certificate|identity|"
-                              r"privateca|^pca|publicca|access|detective|^fms|firewall|policy|verified|oslogin|^iap|^dlp|recaptcha|"
-                              r"safebrowsing|webrisk|^sts$|^ram$|directory$|^artifact$|audit|^ds|signer|signin|threat|binaryauth|"
-                              r"assured|hsm|trust|essential|playintegrity|oauth|^ids$|cloudasset|^mpa|rolesanywhere|acmedns"),
-    ("Analytics and data", r"athena|^glue|^emr|redshift|kinesis|quicksight|^data|bigquery|biglake|lakeformation|firehose|kafka|"
-                           r"search|^es$|looker|metastore|composer|mwaa|appflow|analytics|lineage"),
-    ("Networking and delivery", r"network|^elb|apigateway|globalaccel|^dns|domains|mesh|traffic|servicedirectory|"
-                                r"servicediscovery|rtbfabric|beyondcorp|apigee|apihub"),
-    ("Compute and containers", r"^ec2|lambda|^ecs|^eks|^ecr|^batch|compute|container|^run$|functions|appengine|^gke|autoscaling|"
-                               r"lightsail|beanstalk|apprunner|outposts|baremetal|vmware|^evs|workstations|serverless|^pcs|"
-                               r"imagebuilder|cloud9|notebooks|^m2$"),
-    ("Developer tools", r"code|build|deploy|xray|^fis$|android|play|testing|toolresults|sourcerepo|artifact|repo|proton|"
-                        r"devicefarm|schemas|synthetics|^rum$|appconfig|trace|profiler|debugger|errorreport|workflow|"
-                        r"stepfunctions|^swf|scheduler|integrations|connectors|chrome|checks|^discovery$|apikeys|blockchain"),
-    ("Migration", r"migration|^mgh|^mgn|import|rapid"),
-)  # fmt: skip
-_COMPILED = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 OTHER = "Cloud operations"
+
+
+@cache
+def _kinds() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    table = yaml.safe_load((Path(__file__).parent / "services.yaml").read_text(encoding="utf-8"))
+    return tuple((entry["domain"], re.compile("|".join(entry["names"]))) for entry in table["kinds"])
 
 
 def kind_of(service: str) -> str:
     """The primary domain of a service, from its short name."""
-    return next((kind for kind, pattern in _COMPILED if pattern.search(service)), OTHER)
+    return next((kind for kind, pattern in _kinds() if pattern.search(service)), OTHER)
 
 
 def is_dotted(service: str) -> bool:
-    """Whether names of a service's operations are written `service.operation`: half of the services, always the same."""
+    """Whether a service's operations are named `service.operation`: half of the services, always the same."""
     return hashlib.sha256(service.encode()).digest()[0] % 2 == 0
 
 
@@ -83,7 +46,7 @@ def package_folder(module: str, inside: str, package: str) -> tuple[Path, str]:
         folder = Path(place) / inside
         if folder.is_dir():
             return folder, version(package)
-    fix = "Install the document corpora: pip install 'toolace[documents]'."
+    fix = f"It comes with toolace; install it again: pip install {package}."
     raise InputError(f"the package {package} is not installed, so its API documents cannot be read", fix=fix)
 
 

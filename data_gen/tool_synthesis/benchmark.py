@@ -32,7 +32,7 @@ def data_folder() -> Path:
         folder = Path(place) / "data"
         if folder.is_dir():
             return folder
-    fix = "Install the evaluation extra: pip install 'toolace[eval]'."
+    fix = "It comes with toolace; install it again: pip install bfcl-eval."
     raise InputError("bfcl-eval is not installed, and overlap with BFCL cannot be checked without it", fix=fix)
 
 
@@ -87,7 +87,7 @@ class BenchmarkFunctions:
         self._grams: dict[str, str] = {}
         sets = [bigrams(tool) for tool in self.tools]
         self._index = SimilarityIndex(SIMILAR, sets)
-        for tool, set_ in zip(self.tools, sets):
+        for tool, set_ in zip(self.tools, sets, strict=True):
             for name in names_of(tool.name):
                 self._by_name.setdefault(name, []).append(tool)
             for gram in grams(tool.description, GRAM):
@@ -95,12 +95,12 @@ class BenchmarkFunctions:
             self._index.add(tool.name, set_)
 
     def overlap(self, tool: Tool) -> str | None:
-        """Evidence of an overlap: same name and half of the parameters, eight words of a description, or similar text."""
+        """Evidence of overlap: same name and half of the parameters, eight words of a description, similar text."""
         own = {"".join(words_of(name)) for name in tool.properties}
         for name in sorted(names_of(tool.name)):
             for known in self._by_name.get(name, ()):
                 theirs = {"".join(words_of(parameter)) for parameter in known.properties}
-                if len(own & theirs) >= PARAMETER_SHARE * len(theirs):
+                if len(own & theirs) >= PARAMETER_SHARE * len(theirs) and bool(own) == bool(theirs):
                     return f"same name as BFCL's {known.name} and {len(own & theirs)} of its {len(theirs)} parameters"
         for gram in sorted(grams(tool.description, GRAM)):
             if gram in self._grams:

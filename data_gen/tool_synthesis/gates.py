@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -12,28 +14,36 @@ from data_gen.verification.schemas import compile_schema
 from data_gen.verification.verdict import KEPT, Verdict
 from toolace import Tool
 
-__all__ = ["GATES", "Gate", "PoolGate", "BenchmarkGate", "benchmark_requests", "judge"]
+__all__ = ["GATES", "BenchmarkGate", "Gate", "PoolGate", "benchmark_requests", "judge"]
 
 Gate = Callable[[Tool], Verdict]
 
-# our choice: limits of api_corpora: fewer than 20 characters hardly say anything; with more than 12 parameters a request
-# that gives a fair part of them is no sentence any more.
+# our choice: fewer than 20 characters hardly say anything; with more than 12 parameters, a request that gives a fair
+# part of them is no sentence any more.
 DESCRIPTION_CHARACTERS = 20
 NAME_CHARACTERS = 80
 PARAMETERS = 12
+# our choice: about 2,000 tokens, beyond which a few candidate tools fill a training prompt; 97 % of real tools are
+# below.
+DEFINITION_CHARACTERS = 8_000
 NEAR_DUPLICATE = 0.7
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _PARAMETER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_WITHDRAWN = re.compile(r"\b(?:deprecated|discontinued|no longer (?:supported|available)|do not use|for internal use)\b", re.I)
+_WITHDRAWN = re.compile(
+    r"\b(?:deprecated|discontinued|no longer (?:supported|available)|do not use|for internal use)\b", re.I
+)
 
 
 def name_gate(tool: Tool) -> Verdict:
-    """The name and those of the parameters are identifiers; dots are allowed in the tool's."""
-    if not _NAME.fullmatch(tool.name) or len(tool.name) > NAME_CHARACTERS:
-        return Verdict.reject("tool.name", f"{tool.name!r} is no identifier of up to {NAME_CHARACTERS} characters", "name")
+    """The name and those of the parameters are identifiers that Python can read in a call; a tool's may hold dots."""
+    keywords = [part for part in tool.name.split(".") if keyword.iskeyword(part)]
+    if keywords or not _NAME.fullmatch(tool.name) or len(tool.name) > NAME_CHARACTERS:
+        return Verdict.reject(
+            "tool.name", f"{tool.name!r} is no identifier of up to {NAME_CHARACTERS} characters", "name"
+        )
     for name in tool.properties:
-        if not _PARAMETER.fullmatch(name):
+        if not _PARAMETER.fullmatch(name) or keyword.iskeyword(name):
             return Verdict.reject("tool.name", f"the parameter {name!r} is no identifier", "parameters")
     return KEPT
 
@@ -42,7 +52,9 @@ def description_gate(tool: Tool) -> Verdict:
     """The description says something: 20 characters or more, other than the name, of an API that still exists."""
     text = tool.description.strip()
     if len(text) < DESCRIPTION_CHARACTERS:
-        return Verdict.reject("tool.description", f"{text!r} has fewer than {DESCRIPTION_CHARACTERS} characters", "description")
+        return Verdict.reject(
+            "tool.description", f"{text!r} has fewer than {DESCRIPTION_CHARACTERS} characters", "description"
+        )
     if set(words_of(text)) <= set(words_of(tool.name)):
         return Verdict.reject("tool.description", f"{text!r} only repeats the name", "description")
     if _WITHDRAWN.search(text):
@@ -95,6 +107,14 @@ def binary_gate(tool: Tool) -> Verdict:
     return KEPT
 
 
+def size_gate(tool: Tool) -> Verdict:
+    """The definition, as a model is shown it, has at most 8,000 characters."""
+    size = len(json.dumps(tool.to_function(), ensure_ascii=False))
+    if size > DEFINITION_CHARACTERS:
+        return Verdict.reject("tool.size", f"{size} characters, more than {DEFINITION_CHARACTERS}")
+    return KEPT
+
+
 def _objects(schema: Any, path: str = "") -> Iterable[tuple[str, Mapping[str, Any]]]:
     """(path, schema) of every object schema inside a schema, itself first."""
     if not isinstance(schema, Mapping):
@@ -116,6 +136,7 @@ GATES: tuple[Gate, ...] = (
     required_gate,
     described_gate,
     binary_gate,
+    size_gate,
 )
 
 

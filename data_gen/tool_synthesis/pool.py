@@ -39,7 +39,7 @@ def pool_of(
 ) -> tuple[list[Tool], list[Rejected]]:
     """`build_pool` for tools that exist already, such as evolved ones."""
     in_pool = PoolGate(tools)
-    all_gates = [*gates, benchmark or BenchmarkGate(), in_pool]
+    all_gates: list[Gate] = [*gates, benchmark or BenchmarkGate(), in_pool]
     kept: list[Tool] = []
     rejected: list[Rejected] = []
     for tool in tools:

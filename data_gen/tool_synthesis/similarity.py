@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 from toolace import Tool
 
@@ -25,7 +26,7 @@ def words_of(text: str) -> list[str]:
 def bigrams(tool: Tool) -> Bigrams:
     """Word bigrams of name and description, the first 80 words."""
     words = words_of(f"{tool.name} {tool.description}")[:WORDS]
-    return frozenset(zip(words, words[1:])) or frozenset(zip(words, words))
+    return frozenset(pairwise(words)) or frozenset((word, word) for word in words)
 
 
 def grams(text: str, size: int) -> set[str]:

@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolace.calls import Call, parse_calls
-from toolace.dialogs import Dialog
-from toolace.tools import Schema, Tool
-
 from data_gen.verification.patterns import matches
 from data_gen.verification.registry import EXECUTABILITY, Finding, rule
-from data_gen.verification.schemas import compile_schema
+from data_gen.verification.schemas import compile_schema, properties_of, required_of
+from toolace.calls import Call, parse_calls
+from toolace.dialogs import Dialog
+from toolace.tools import Tool
 
 _DEPTH = 64
 
@@ -59,7 +58,7 @@ def name_in_list(dialog: Dialog) -> Iterator[Finding]:
 def required_given(dialog: Dialog) -> Iterator[Finding]:
     """All required parameters are given."""
     for place, call, tool in _matched(dialog):
-        for name in tool.parameters.get("required") or ():
+        for name in required_of(tool.parameters):
             if name not in call.arguments:
                 yield f"{call.name} needs {name!r}", place
 
@@ -69,7 +68,7 @@ def no_unknown_parameter(dialog: Dialog) -> Iterator[Finding]:
     """Every argument, and every member of an object argument, is in the definition."""
     for place, call, tool in _matched(dialog):
         for path, name in _unknown(call.arguments, tool.parameters, 0):
-            known = ", ".join(tool.properties) if not path else "its members"
+            known = ", ".join(properties_of(tool.parameters)) if not path else "other members"
             yield f"{call.name} has no {name!r} (it has {known or 'no parameters'})", f"{place}{path}.{name}"
 
 
@@ -78,14 +77,13 @@ def _unknown(value: Any, schema: Any, depth: int) -> Iterator[tuple[str, str]]:
     if not isinstance(schema, Mapping) or depth > _DEPTH:
         return
     if isinstance(value, Mapping):
-        properties = schema.get("properties")
-        properties = properties if isinstance(properties, Mapping) else {}
+        properties = properties_of(schema)
         is_open = _is_open(schema, properties, depth)
         for key, inner in value.items():
             if key in properties:
                 for path, name in _unknown(inner, properties[key], depth + 1):
                     yield f".{key}{path}", name
-            elif not is_open and not any(matches(p, str(key)) for p in schema.get("patternProperties") or ()):
+            elif not is_open and not _is_matched(str(key), schema):
                 yield "", str(key)
     elif isinstance(value, (list, tuple)):
         for i, inner in enumerate(value):
@@ -93,10 +91,15 @@ def _unknown(value: Any, schema: Any, depth: int) -> Iterator[tuple[str, str]]:
                 yield f"[{i}]{path}", name
 
 
+def _is_matched(key: str, schema: Mapping[str, Any]) -> bool:
+    patterns = schema.get("patternProperties")
+    return isinstance(patterns, Mapping) and any(matches(str(pattern), key) for pattern in patterns)
+
+
 _COMBINED = ("$ref", "anyOf", "oneOf", "allOf", "if")
 
 
-def _is_open(schema: Schema, properties: Mapping[str, Any], depth: int) -> bool:
+def _is_open(schema: Mapping[str, Any], properties: Mapping[str, Any], depth: int) -> bool:
     """Whether other members are allowed: said so, left to a combination of schemas, or an inner object without any."""
     if any(word in schema for word in _COMBINED):
         return True

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from toolace.dialogs import Dialog, Message
-
 from data_gen.verification.registry import CONSISTENCY, Finding, rule
 from data_gen.verification.schemas import compile_schema
+from toolace.dialogs import Dialog, Message
 
 
 def _answered(dialog: Dialog) -> Iterator[tuple[int, Message, list[Message]]]:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolace.dialogs import Dialog, Message
-
 from data_gen.verification.registry import CONSISTENCY, CORRECTNESS, Finding, rule
 from data_gen.verification.text import (
     foreign_words,
@@ -16,6 +14,7 @@ from data_gen.verification.text import (
     scripts,
     string_leaves,
 )
+from toolace.dialogs import Dialog, Message
 
 # our choice: Table 4 says "not too long"; 4,000 characters are about 1,000 tokens, twice the longest answer that the
 # released rows show, and a whole dialog of 60,000 fills the 16k context of the models that are trained.
@@ -49,7 +48,7 @@ _BEFORE = {
 
 @rule("dialog.role_order", CONSISTENCY)
 def role_order(dialog: Dialog) -> Iterator[Finding]:
-    """System at most first, user first to speak, results only after calls and calls followed by them, assistant last."""
+    """System at most first, the user speaks first, results follow calls and calls have results, assistant last."""
     before = "start"
     for i, message in enumerate(dialog.messages):
         turn = "calls" if message.role == "assistant" and message.calls else message.role
@@ -158,10 +157,12 @@ _SLOT_SIGNS = frozenset("<{[")
 _SLOT = re.compile(
     r"(?<![\w<])<(?!(?:" + "|".join(_HTML.split()) + r")\b)[A-Za-z][A-Za-z0-9]*(?:[_ -][A-Za-z0-9]+){0,5}>"
     r"|(?<![\w/}$^])\{\{?\s?[A-Za-z_][A-Za-z0-9_]{0,40}\s?\}?\}"
-    r"|\[(?:your|insert|enter|specify)\b[^\]\n]{0,40}\]"
+    r"|\[(?:[Yy]our|YOUR|[Ii]nsert|[Ee]nter|[Ss]pecify)\b[^\]\n]{0,40}\]"
     r"|\b[Ll]orem [Ii]psum\b"
 )
-_UNFINISHED = re.compile(r"\b(?:TODO|FIXME|TBD)\b(?!['’]?s?\s+(?:list|item|app|task|entr|card|board))|\bYOUR_[A-Z_]{2,40}\b")
+_UNFINISHED = re.compile(
+    r"\b(?:TODO|FIXME|TBD)\b(?!['’]?s?\s+(?:list|item|app|task|entr|card|board))|\bYOUR_[A-Z_]{2,40}\b"
+)
 
 
 @rule("dialog.placeholders", CORRECTNESS)
@@ -176,12 +177,13 @@ def placeholders(dialog: Dialog) -> Iterator[Finding]:
 
 
 _LETTER_RUN = re.compile(r"([^\W\d_])\1{7}")
-_SAME_ANSWER = 40
+# our choice: short turns ("Yes, please.", "Make it compact.") are said twice in good dialogs.
+_SAME_TEXT = 40
 
 
 @rule("dialog.repetition", CORRECTNESS)
 def repetition(dialog: Dialog) -> Iterator[Finding]:
-    """No stuck loops in a turn, no turn said twice."""
+    """No stuck loops in a turn, no long turn said twice, no request made and answered twice."""
     seen: dict[tuple[str, str], int] = {}
     for i, message in enumerate(dialog.messages):
         if message.role not in ("user", "assistant"):
@@ -194,8 +196,16 @@ def repetition(dialog: Dialog) -> Iterator[Finding]:
         if phrase:
             yield f"{phrase!r} over and over", f"messages[{i}]"
         first = seen.setdefault((message.role, text), i)
-        if first != i and (message.role == "user" or len(text) >= _SAME_ANSWER):
+        if first != i and (len(text) >= _SAME_TEXT or _same_answer(dialog, first, i)):
             yield f"the same text as messages[{first}]", f"messages[{i}]"
+
+
+def _same_answer(dialog: Dialog, first: int, second: int) -> bool:
+    """Whether two requests in the same words get the same calls."""
+    if dialog.messages[first].role != "user" or second + 1 >= len(dialog.messages):
+        return False
+    calls = dialog.messages[second + 1].calls
+    return bool(calls) and dialog.messages[first + 1].calls == calls
 
 
 # What no answer ends with: an opening bracket, a comma or colon, a word that needs another.

@@ -12,18 +12,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from data_gen.verification.aliases import alias_said
+from data_gen.verification.heard import Heard, normalised, rounded, stem
+from data_gen.verification.registry import CONSISTENCY, EXECUTABILITY, Finding, rule
+from data_gen.verification.schemas import properties_of
+from data_gen.verification.verdict import quoted
 from toolace.calls import Call
 from toolace.dialogs import Dialog, Message
 from toolace.tools import Schema
-
-from data_gen.verification.heard import Heard, normalised, rounded, stem
-from data_gen.verification.registry import CONSISTENCY, EXECUTABILITY, Finding, rule
 
 _ASSENT = re.compile(
     r"\W*(?:yes|yeah|yep|sure|ok|okay|please do|go ahead|sounds good|that works|perfect|great|exactly|correct|right|"
@@ -48,7 +46,7 @@ def grounded_values(dialog: Dialog) -> Iterator[Finding]:
     for place, call, said in _calls_with_context(dialog):
         for path, value, schema in _leaves(call.arguments, schemas.get(call.name, {})):
             if not is_grounded(value, schema, [s.heard for s in said]):
-                yield f"{value!r} was never said", place + path
+                yield f"{quoted(value)} was never said", place + path
 
 
 @rule("grounding.dependent", CONSISTENCY)
@@ -104,10 +102,9 @@ def _leaves(value: Any, schema: Any) -> Iterator[tuple[str, Any, Schema]]:
         if "default" in definition and _same(definition["default"], node):
             continue
         if isinstance(node, Mapping):
-            properties = definition.get("properties")
-            properties = properties if isinstance(properties, Mapping) else {}
+            properties = properties_of(definition)
             other = definition.get("additionalProperties")
-            stack.extend((f"{path}.{k}"[:200], v, properties.get(k, other)) for k, v in reversed(node.items()))
+            stack.extend((f"{path}.{k}"[:200], v, properties.get(k, other)) for k, v in reversed(list(node.items())))
         elif isinstance(node, (list, tuple)):
             items = definition.get("items")
             stack.extend((f"{path}[{i}]"[:200], node[i], items) for i in range(len(node) - 1, -1, -1))
@@ -127,8 +124,8 @@ def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
     if "const" in schema or (isinstance(schema.get("enum"), list) and len(schema["enum"]) == 1):
         return True
     if isinstance(value, (int, float)):
-        return _number_said(value, said) or _is_described_default(str(value), schema)
-    if not isinstance(value, str):
+        return _number_said(value, said) or _is_described_default(quoted(value), schema)
+    if not isinstance(value, str) or _is_switch(value, schema):
         return True
     words = normalised(value)
     if words == " ":
@@ -149,6 +146,19 @@ def _number_said(value: float, said: Sequence[Heard]) -> bool:
     return any(wanted in heard.numbers for heard in said)
 
 
+_SWITCH = frozenset(
+    ["true", "false", "yes", "no", "on", "off", "any", "all", "none", "dontcare", "not_sure", "unknown"]
+)
+
+
+def _is_switch(value: str, schema: Schema) -> bool:
+    """Whether the parameter is a boolean written as text; those need not be said either."""
+    options = schema.get("enum")
+    return isinstance(options, list) and value.lower() in _SWITCH and all(str(o).lower() in _SWITCH for o in options)
+
+
+# "San Francisco, CA": the code of a region after a place that was said.
+_REGION = re.compile(r"(.{2,60}), ?[A-Z]{2,3}")
 _NUMERAL = re.compile(r"[-+]?[$€£¥₹]?\d{1,15}(?:\.\d{1,9})?\s?(?:%|st|nd|rd|th)?")
 
 
@@ -158,7 +168,10 @@ def _written_otherwise(value: str, words: str, said: Sequence[Heard]) -> bool:
         return True
     if _moment_said(value, said):
         return True
-    if _alias_said(words.strip(), said):
+    if alias_said(words.strip(), said):
+        return True
+    region = _REGION.fullmatch(value)
+    if region and any(normalised(region[1]) in heard.words for heard in said):
         return True
     apart = normalised(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", value))
     if apart != words and any(apart in heard.words for heard in said):
@@ -208,23 +221,6 @@ def _calendar(days: set[Any]) -> Iterator[date]:
             continue
 
 
-@cache
-def _aliases() -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    raw = yaml.safe_load((Path(__file__).parent / "aliases.yaml").read_text(encoding="utf-8"))
-    signs: dict[str, list[str]] = {}
-    for sign, names in raw["signs"].items():
-        for name in names:
-            signs.setdefault(name, []).append(sign)
-    return signs, {str(word): tuple(f" {other} " for other in others) for word, others in raw["words"].items()}
-
-
-def _alias_said(words: str, said: Sequence[Heard]) -> bool:
-    signs, others = _aliases()
-    if any(sign in heard.lower for sign in signs.get(words, ()) for heard in said):
-        return True
-    return any(other in heard.words for other in others.get(words, ()) for heard in said)
-
-
 def _is_described_default(value: str, schema: Schema) -> bool:
     """Whether the parameter's description names the value as its default."""
     text = str(schema.get("description") or "").casefold()
@@ -232,7 +228,29 @@ def _is_described_default(value: str, schema: Schema) -> bool:
     return at >= 0 and normalised(value) in normalised(text[at : at + 80])
 
 
-_EMPTY_WORDS = frozenset("a an and at by for from in into is it of on or the to with no s".split())
+_EMPTY_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "into",
+        "is",
+        "it",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "with",
+        "no",
+        "s",
+    ]
+)
 # our choice: up to eight words a value is a name or a phrase, and all of it must have been said; a longer one is a text
 # that the assistant wrote (a message, a query), three quarters of whose words must come from the conversation.
 _PHRASE_WORDS = 8
@@ -242,7 +260,7 @@ _TEXT_SHARE = 0.75
 def _words_said(words: str, said: Sequence[Heard], *, is_enum: bool) -> bool:
     """Whether the words of a value were said in any order, or as another form of the word."""
     wanted = [word for word in words.split() if word not in _EMPTY_WORDS] or words.split()
-    found = sum(_word_said(word, said) for word in wanted)
+    found = sum(_word_said(word, said) or (is_enum and _root_said(word, said)) for word in wanted)
     if is_enum or len(wanted) <= _PHRASE_WORDS:
         return found == len(wanted)
     return found >= _TEXT_SHARE * len(wanted)
@@ -253,4 +271,13 @@ def _word_said(word: str, said: Sequence[Heard]) -> bool:
         return True
     if word.isdecimal() and len(word) < 16:
         return _number_said(int(word), said)
-    return _alias_said(word, said)
+    return alias_said(word, said)
+
+
+def _root_said(word: str, said: Sequence[Heard]) -> bool:
+    """Whether a word of the same root was said: "drama" for "dramatic", "counselor" for "counseling".
+
+    Only for enum values, which are one choice among few; for free text five common letters prove nothing.
+    """
+    root = word[: max(5, round(0.6 * len(word)))]
+    return len(word) >= 5 and any(other.startswith(root) for heard in said for other in heard.vocabulary)

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import pairwise
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]")
@@ -21,49 +22,63 @@ def normalised(text: str) -> str:
     return " " + "".join(word + " " for word in _WORD.findall(text.casefold()))
 
 
+_IRREGULAR = {"children": "child", "men": "man", "women": "woman", "people": "person", "feet": "foot", "mice": "mouse"}
+
+
 def stem(word: str) -> str:
     """A word without its common English ending, so that "driving", "drives" and "drive" agree."""
+    word = _IRREGULAR.get(word, word)
     for ending in ("ings", "ing", "edly", "ed", "es", "ers", "er", "s", "ly", "e", "y"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word
 
 
-_UNITS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen".split()
-    )
-}
-_TENS = {word: 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_UNIT_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TEN_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ORDINAL_WORDS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
+_UNITS = {word: number for number, word in enumerate(_UNIT_WORDS.split())}
+_TENS = {word: 10 * number for number, word in enumerate(_TEN_WORDS.split(), 2)}
+_ORDINALS = {word: number for number, word in enumerate(_ORDINAL_WORDS.split(), 1)}
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "dozen": 12}
-_ORDINALS = {
-    word: number
-    for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 1
-    )
-}
 _OTHER = {
-    "once": 1, "single": 1, "solo": 1, "alone": 1, "myself": 1, "twice": 2, "double": 2, "couple": 2, "pair": 2, "both": 2,
-    "triple": 3, "thrice": 3, "half": 0.5, "quarter": 0.25, "dozen": 12, "no": 0, "none": 0, "last": -1, "hundred": 100,
-    "thousand": 1_000, "million": 1_000_000, "ninety": 90,
+    "once": 1, "single": 1, "solo": 1, "alone": 1, "myself": 1, "twice": 2, "double": 2, "couple": 2, "pair": 2,
+    "both": 2, "triple": 3, "thrice": 3, "half": 0.5, "quarter": 0.25, "dozen": 12, "no": 0, "none": 0, "last": -1,
+    "hundred": 100, "thousand": 1_000, "million": 1_000_000,
 }  # fmt: skip
 _NUMBER_WORDS = frozenset((*_UNITS, *_TENS, *_SCALES, *_ORDINALS, *_OTHER))
-_ONE = re.compile(r" (?:a|an|per|each|every|next|last|this|another) (?:\w+ )?"
-                  r"(?:hour|day|week|month|year|minute|second|night|decade|person|room|ticket|table|time|dollar|euro) ")  # fmt: skip
+_ONE = re.compile(
+    r" (?:a|an|per|each|every|next|last|this|another) (?:\w+ )?"
+    r"(?:hour|day|week|month|year|minute|second|night|decade|person|room|ticket|table|time|dollar|euro) "
+)
 
 # 1,234,567.89 and 1 234.5; then k, m, million and the like; a leading minus.
 _NUMBER = re.compile(
-    r"([-\u2212]?)(\d{1,3}(?:[,\u202f\u00a0 '’]\d{3})+(?!\d)|\d{1,40})(\.\d{1,40})?\s?(k|m|bn|b|thousand|million|billion|%|percent)?"
-    r"(?![a-z\d])",
+    r"([-\u2212]?)(\d{1,3}(?:[,\u202f\u00a0 '’]\d{3})+(?!\d)|\d{1,40})(\.\d{1,40})?"
+    r"\s?(k|m|bn|b|thousand|million|billion|%|percent)?(?![a-z\d])",
     re.IGNORECASE,
 )
 _PLAIN_NUMBER = re.compile(r"\d{1,40}(?:\.\d{1,40})?")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
 _CONTINENTAL = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{3})*),(\d{1,6})(?![\d,])")
-_FACTORS = {"k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "thousand": 1e3, "million": 1e6, "billion": 1e9, "%": 0.01, "percent": 0.01}
-_LESS = re.compile(r"\b(?:minus|negative|below|south|west|loss|debt|withdraw\w*|behind|down|ago|before|last)\b", re.IGNORECASE)
+_FACTORS = {
+    "k": 1e3,
+    "m": 1e6,
+    "b": 1e9,
+    "bn": 1e9,
+    "thousand": 1e3,
+    "million": 1e6,
+    "billion": 1e9,
+    "%": 0.01,
+    "percent": 0.01,
+}
+_LESS = re.compile(
+    r"\b(?:minus|negative|below|south|west|loss|debt|withdraw\w*|behind|down|ago|before|last)\b|\d ?°? ?[SW]\b",
+    re.IGNORECASE,
+)
 
 
 def rounded(number: float) -> float:
@@ -71,10 +86,13 @@ def rounded(number: float) -> float:
     return float(f"{number:.9g}")
 
 
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH_NAMES = "january february march april may june july august september october november december"
+_MONTHS = _MONTH_NAMES.split()
 _MONTH = {name[:n]: i for i, name in enumerate(_MONTHS, 1) for n in (3, len(name))} | {"sept": 9}
 _MONTH_WORD = "|".join(sorted(_MONTH, key=len, reverse=True))
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_MONTH_FIRST = rf"\b({_MONTH_WORD})\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?:(?:,? (?:of )?|, ?)(\d{{4}}))?(?![\d:])"
+_DAY_FIRST = rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?:this |next )?({_MONTH_WORD})\b\.?(?:,? (\d{{4}}))?"
 _DATES = (
     (re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
     (re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)(?!\d)"), "ymd"),
@@ -82,16 +100,18 @@ _DATES = (
     (re.compile(r"(?<![\d/.-])(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d\d)(?!\d)"), "mdy"),
     (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"), "md"),
     (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"), "dm"),
-    (re.compile(rf"\b({_MONTH_WORD})\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?:(?:,? (?:of )?|, ?)(\d{{4}}))?(?![\d:])"), "mdy"),
-    (re.compile(rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({_MONTH_WORD})\b\.?(?:,? (\d{{4}}))?"), "dmy"),
-)  # fmt: skip
+    (re.compile(_MONTH_FIRST), "mdy"),
+    (re.compile(_DAY_FIRST), "dmy"),
+)
 _MONTH_YEAR = re.compile(rf"\b({_MONTH_WORD})\.?(?:,? (?:of )?)(\d{{4}})\b")
 _RELATIVE = {"today": 0, "tonight": 0, "now": 0, "tomorrow": 1, "yesterday": -1}
 _IN_DAYS = re.compile(r"\b(?:in|for|next|over|coming|past|last)? ?(\d{1,3}|\w+) (day|week)s?( ago| earlier)?\b")
 
 Day = tuple[int | None, int, int]
 
-_CLOCK = re.compile(r"(?<![\d:.])(\d{1,2})(?:[:.h](\d\d))?(?::\d\d)?\s?(a\.?m\b|p\.?m\b|o['’]clock)?(?![\d:])", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?<![\d:.])(\d{1,2})(?:[:.h](\d\d))?(?::\d\d)?\s?(a\.?m\b|p\.?m\b|o['’]clock)?(?![\d:])", re.IGNORECASE
+)
 _NAMED_TIMES = {"noon": 720, "midday": 720, "midnight": 0}
 _PAST = re.compile(r"\b(half|quarter) (past|to) (\w+)")
 
@@ -128,8 +148,8 @@ class Heard:
     def runs(self) -> frozenset[str]:
         """Two and three neighbouring words written as one."""
         words = self.words.split()
-        two = {a + b for a, b in zip(words, words[1:])}
-        return frozenset(two | {a + b + c for a, b, c in zip(words, words[1:], words[2:])})
+        two = {a + b for a, b in pairwise(words)}
+        return frozenset(two | {a + b + c for a, b, c in zip(words, words[1:], words[2:], strict=False)})
 
     @cached_property
     def numbers(self) -> frozenset[float]:
@@ -153,7 +173,11 @@ class Heard:
             found |= _spelled(self.words.split())
         if _ONE.search(self.words):
             found.add(1)
-        found.update({minutes // 60 for minutes in self.times} | {m for _, m, _ in self.days} | {d for _, _, d in self.days})
+        if " at rest " in self.words or " from rest " in self.words:
+            found.add(0)
+        found.update(
+            {minutes // 60 for minutes in self.times} | {m for _, m, _ in self.days} | {d for _, _, d in self.days}
+        )
         if _LESS.search(self.text):
             found |= {-number for number in found}
         return frozenset(map(rounded, found))
@@ -168,7 +192,7 @@ class Heard:
         found = set()
         for pattern, order in _DATES:
             for match in pattern.finditer(self.lower):
-                day = _day(dict(zip(order, match.groups())))
+                day = _day(dict(zip(order, match.groups(), strict=False)))
                 if day:
                     found.add(day)
         return frozenset(found)
@@ -194,8 +218,8 @@ class Heard:
                 found |= {hour % 24 * 60 + minute} | ({hour % 12 * 60 + minute + 720} if hour <= 12 else set())
         found |= {minutes for word, minutes in _NAMED_TIMES.items() if f" {word} " in self.words}
         for part, way, word in _PAST.findall(self.words):
-            hour = _UNITS.get(word, int(word) if word.isdecimal() and len(word) < 3 else None)
-            if hour is not None:
+            hour = _UNITS.get(word, int(word) if word.isdecimal() and len(word) < 3 else -1)
+            if hour >= 0:
                 shift = (30 if part == "half" else 15) * (1 if way == "past" else -1)
                 found |= {(hour % 12 * 60 + shift) % 1440, (hour % 12 * 60 + 720 + shift) % 1440}
         return frozenset(found)

@@ -1,8 +1,6 @@
-"""The rule layer of dual-layer verification (paper, Section 2.3 and Table 4): the registry, and running it on a dialog."""
+"""The rule layer of dual-layer verification (paper, Section 2.3 and Table 4), and running it on a dialog."""
 
 from __future__ import annotations
-
-from toolace.dialogs import Dialog
 
 from data_gen.verification import (  # noqa: F401  (importing a module registers its rules)
     call_rules,
@@ -13,6 +11,7 @@ from data_gen.verification import (  # noqa: F401  (importing a module registers
 )
 from data_gen.verification.registry import REGISTRY, Rule
 from data_gen.verification.verdict import KEPT, Verdict
+from toolace.dialogs import Dialog
 
 # Cheap first, and structure before content: a later rule may assume what an earlier one has checked, but never crashes
 # when it does not hold.
@@ -57,7 +56,5 @@ def check(dialog: Dialog) -> Verdict:
 def check_all(dialog: Dialog) -> list[Verdict]:
     """Every violation of every rule, in the order of RULES; empty when the dialog is kept."""
     return [
-        Verdict.reject(rule.id, evidence, where)
-        for rule in RULES.values()
-        for evidence, where in rule.findings(dialog)
+        Verdict.reject(rule.id, evidence, where) for rule in RULES.values() for evidence, where in rule.findings(dialog)
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,6 @@ from data_gen.verification.patterns import compiled, matches
 
 REFERENCE_LIMIT = 2_000
 ERROR_LIMIT = 20
-
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -55,6 +55,17 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
         yield ValidationError(f"{extras[0]!r} is not a known property")
 
 
+def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """In decimal, as numbers are written in JSON: 1.4 is a multiple of 0.05, although their floats disagree."""
+    if isinstance(instance, (int, float)) and not isinstance(instance, bool):
+        try:
+            fits = Decimal(repr(instance)) % Decimal(repr(step)) == 0
+        except ArithmeticError:  # a quotient of more digits than decimals have
+            fits = False
+        if not fits:
+            yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
 def _counted_reference() -> Any:
     """A `$ref` keyword that gives up after 2,000 references within one validation."""
     left = [REFERENCE_LIMIT]
@@ -70,13 +81,27 @@ def _counted_reference() -> Any:
 
 
 _KEYWORDS = {
+    "multipleOf": _multiple_of,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
 }
-_Validator = extend(Draft202012Validator, _KEYWORDS)
+_extend: Any = extend  # jsonschema does not say its type
+_Validator = _extend(Draft202012Validator, _KEYWORDS)
 # Keywords that would search again with unbounded patterns, or follow references behind the counter's back.
 _REFUSED = ('"$dynamicRef"', '"$recursiveRef"', '"unevaluatedProperties"', '"unevaluatedItems"')
+
+
+def properties_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Name to schema of an object schema's members; empty when it has none or they are no object."""
+    properties = schema.get("properties")
+    return {str(name): inner for name, inner in properties.items()} if isinstance(properties, Mapping) else {}
+
+
+def required_of(schema: Mapping[str, Any]) -> list[str]:
+    """Names that an object schema requires; empty when it requires none or does not say so in a list of names."""
+    required = schema.get("required")
+    return [name for name in required if isinstance(name, str)] if isinstance(required, (list, tuple)) else []
 
 
 class CompiledSchema:
@@ -93,7 +118,7 @@ class CompiledSchema:
         kind: Any = _Validator
         if '"$ref"' in text:
             follow, self._left = _counted_reference()
-            kind = extend(_Validator, {"$ref": follow})
+            kind = _extend(_Validator, {"$ref": follow})
         self._validator = kind(schema, format_checker=FORMAT_CHECKER, registry=Registry())
 
     def errors(self, value: Any) -> list[tuple[tuple[Any, ...], str, str]]:
@@ -140,6 +165,9 @@ def _meta_problem(schema: Mapping[str, Any], text: str) -> str:
     refused = [name for name in _REFUSED if name in text]
     if refused:
         return f"uses {refused[0].strip(chr(34))}, which tool definitions have no use for"
+    problem = _pattern_problem(schema)
+    if problem:
+        return problem
     try:
         Draft202012Validator.check_schema(dict(schema), format_checker=FORMAT_CHECKER)
     except SchemaError as error:
@@ -147,7 +175,7 @@ def _meta_problem(schema: Mapping[str, Any], text: str) -> str:
         return f"{place or 'schema'}: {error.message}"
     except (RecursionError, OverflowError, ValueError) as error:
         return f"cannot be checked ({type(error).__name__})"
-    return _pattern_problem(schema)
+    return ""
 
 
 def _pattern_problem(schema: Any) -> str:
@@ -170,12 +198,13 @@ _COUNTS = frozenset(("minLength", "maxLength", "minItems", "maxItems", "minPrope
 _NUMBERS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
 _FREE = frozenset(("default", "const"))
 # Every other keyword of the vocabularies: the meta-schema itself is asked. Words outside them mean nothing to it.
-_RARE = frozenset(
+_RARE_WORDS = (
     "$schema $id $ref $anchor $dynamicRef $dynamicAnchor $vocabulary $comment $defs definitions dependencies "
     "$recursiveRef $recursiveAnchor prefixItems contains minContains maxContains patternProperties propertyNames "
     "dependentSchemas dependentRequired if then else allOf anyOf oneOf not unevaluatedItems unevaluatedProperties "
-    "examples deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema".split()
+    "examples deprecated readOnly writeOnly contentEncoding contentMediaType contentSchema"
 )
+_RARE = frozenset(_RARE_WORDS.split())
 
 
 def _plainly_valid(schema: Any, depth: int) -> bool:

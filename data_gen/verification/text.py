@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 # Runs of letters in scripts that are not Latin. Greek counts from three letters on, since single ones are symbols.
@@ -63,13 +64,13 @@ _TIMES = 4
 def repeated_phrase(text: str) -> str:
     """The phrase of up to 16 words that stands four times in a row; else ""."""
     words = text.split()
-    pairs = list(zip(words, words[1:]))
+    pairs = list(pairwise(words))
     # Four times the same phrase makes at least two pairs of neighbours that were seen before; most texts have none.
     if len(pairs) - len(set(pairs)) < 2:
         return ""
     for period in range(1, _PERIODS + 1):
         run = 0
-        for at, (word, later) in enumerate(zip(words, words[period:])):
+        for at, (word, later) in enumerate(zip(words, words[period:], strict=False)):
             run = run + 1 if word == later else 0
             if run >= period * (_TIMES - 1):
                 phrase = " ".join(words[at - period + 1 : at + 1])
@@ -91,7 +92,7 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     while stack:
         path, node = stack.pop()
         if isinstance(node, Mapping):
-            stack.extend((f"{path}.{key}"[:200], inner) for key, inner in reversed(node.items()))
+            stack.extend((f"{path}.{key}"[:200], inner) for key, inner in reversed(list(node.items())))
         elif isinstance(node, (list, tuple)):
             stack.extend((f"{path}[{i}]"[:200], node[i]) for i in range(len(node) - 1, -1, -1))
         else:

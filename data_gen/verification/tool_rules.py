@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_gen.verification.registry import CLARITY, Finding, rule
+from data_gen.verification.schemas import compile_schema, properties_of, required_of
 from toolace.dialogs import Dialog
 from toolace.tools import Tool
-
-from data_gen.verification.registry import CLARITY, Finding, rule
-from data_gen.verification.schemas import compile_schema
 
 # our choice: "Add" says nothing that the name does not; the shortest useful description in real documents is longer.
 DESCRIPTION_CHARACTERS = 8
@@ -28,12 +27,10 @@ def _field_problems(tool: Tool) -> Iterator[str]:
     schema = tool.parameters
     if schema.get("type", "object") != "object":
         yield f"parameters of {tool.name!r} are of type {schema.get('type')!r}, not object"
-    properties, required = schema.get("properties") or {}, schema.get("required") or []
-    if not isinstance(properties, dict) or not isinstance(required, list):
+    if not isinstance(schema.get("properties", {}), dict) or not isinstance(schema.get("required", []), list):
         yield f"properties or required of {tool.name!r} are of the wrong type"
-        return
-    for name in required:
-        if not isinstance(name, str) or (properties and name not in properties) or not properties:
+    for name in required_of(schema):
+        if name not in properties_of(schema):
             yield f"{tool.name!r} requires {name!r}, which is no property"
 
 

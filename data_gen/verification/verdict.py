@@ -37,3 +37,11 @@ class Verdict:
 
 
 KEPT = Verdict(True)
+
+
+def quoted(value: object) -> str:
+    """A value as evidence shows it; its type when it is too large or too deep to be written."""
+    try:
+        return repr(value)[:EVIDENCE_LIMIT]
+    except (ValueError, RecursionError):  # more digits than Python writes, or more levels
+        return f"a {type(value).__name__} too large to show"

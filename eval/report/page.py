@@ -105,7 +105,7 @@ def build_view(run: RunFolder, comparison: Comparison | None, samples: list[Samp
         "samples": samples,
         "outcomes": _outcome_words(samples),
         "versions": dict(sorted(versions.items())),
-        "commands": run.commands or default_commands(run),
+        "commands": list(dict.fromkeys(run.commands)) or default_commands(run),
     }
 
 

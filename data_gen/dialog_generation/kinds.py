@@ -1,0 +1,105 @@
+"""Text by kind: cities, people, dates, identifiers; what a parameter's name says about its kind; the book of values."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import yaml
+
+
+@cache
+def _book() -> Mapping[str, Any]:
+    raw = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text(encoding="utf-8"))
+    lists = {kind: [item.strip() for item in text.split(", ")] for kind, text in raw["lists"].items()}
+    return {"lists": lists, "joined": raw["joined"], "chit_chat": raw["chit_chat"]}
+
+
+def chit_chat() -> list[tuple[str, str]]:
+    """Pairs (what the user says, what the assistant answers) that need no tool."""
+    return [tuple(pair) for pair in _book()["chit_chat"]]
+
+
+def day(rng: random.Random) -> date:
+    """A day of 2024 to 2026."""
+    return date(2024, 1, 1) + timedelta(days=rng.randrange(365 * 3))
+
+
+def by_kind(kind: str, rng: random.Random) -> str:
+    """A text of a kind: one of a list, several joined, or made."""
+    book = _book()
+    if kind in book["lists"]:
+        return str(rng.choice(book["lists"][kind]))
+    if kind in book["joined"]:
+        return "".join(rng.choice(book["lists"][p]) if p in book["lists"] else p for p in book["joined"][kind])
+    made: str = _MADE[kind](rng)
+    return made
+
+
+def _email(rng: random.Random) -> str:
+    lists = _book()["lists"]
+    first, last = rng.choice(lists["first_name"]).lower(), rng.choice(lists["last_name"]).lower().replace("'", "")
+    return f"{first}.{last}@{rng.choice(('example.com', 'mail.com', 'northwind.io', 'company.org'))}"
+
+
+def _id(rng: random.Random) -> str:
+    letters = "".join(rng.choice("ABCDEFGHKLMNPQRSTUVWXYZ") for _ in range(rng.choice((1, 2, 3))))
+    return f"{letters}-{rng.randrange(100, 99999)}"
+
+
+_PLAIN = ["blue", "green", "north", "prod", "staging", "daily", "main", "backup", "test", "alpha", "orion", "delta", "summer", "archive", "public"]
+_THINGS = ["server", "data", "bucket", "pipeline", "report", "table", "queue", "cluster", "logs", "gateway", "project", "topic"]
+_MADE: dict[str, Any] = {
+    "date": lambda rng: day(rng).isoformat(),
+    "time": lambda rng: f"{rng.randrange(6, 23):02d}:{rng.choice((0, 15, 30, 45)):02d}",
+    "year": lambda rng: str(rng.randrange(1950, 2027)),
+    "email": _email,
+    "phone": lambda rng: f"+{rng.choice((1, 33, 44, 49))} 555 {rng.randrange(100, 999)} {rng.randrange(1000, 9999)}",
+    "moment": lambda rng: f"{day(rng)}T{rng.randrange(24):02d}:{rng.choice((0, 15, 30, 45)):02d}:00Z",
+    "ipv4": lambda rng: ".".join(str(rng.randrange(1, 255)) for _ in range(4)),
+    "uuid": lambda rng: str(UUID(int=rng.getrandbits(128), version=4)),
+    "address": lambda rng: f"{rng.randrange(1, 400)} {by_kind('street_name', rng)}, {by_kind('city', rng)}",
+    "street": lambda rng: by_kind("street_name", rng),
+    "url": lambda rng: f"https://{by_kind('domain_name', rng)}/{rng.choice(('news', 'items', 'start', 'help'))}",
+    "id": _id,
+    "postcode": lambda rng: str(rng.randrange(10000, 99999)),
+    "coordinates_lat": lambda rng: f"{rng.uniform(-60, 70):.4f}",
+    "coordinates_lon": lambda rng: f"{rng.uniform(-170, 170):.4f}",
+    "word": lambda rng: rng.choice(_PLAIN) + str(rng.randrange(10, 100)),
+    "name": lambda rng: f"{rng.choice(_PLAIN)}-{rng.choice(_THINGS)}",
+}
+
+# What a parameter's name says about its values, for documents that give no hint (first match wins).
+_NAME_KINDS = tuple(
+    (re.compile(rf"(?:^|_)(?:{pattern})(?:_|$)"), kind)
+    for pattern, kind in (
+        (r"e_?mails?", "email"),
+        (r"phone|mobile", "phone"),
+        (r"(?:ur[li]|endpoint|link)$", "url"),
+        (r"dates?|day$", "date"),
+        (r"time$|start_time|end_time", "time"),
+        (r"city|town", "city"),
+        (r"country", "country"),
+        (r"currency", "currency"),
+        (r"language|locale", "language"),
+        (r"address", "address"),
+        (r"first_?name", "first_name"),
+        (r"last_?name|surname", "last_name"),
+        (r"user_?name|login", "username"),
+        (r"file_?name|file|path$", "file"),
+        (r"(?:ids?|arn|key|token|number|no|code|ref)$|identifier", "id"),
+        (r"description|comment|message|text|content|reason|title|summary", "sentence"),
+    )
+)
+
+
+def kind_of(name: str) -> str:
+    """The kind that a parameter's name speaks of; "name" when it speaks of none."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return next((kind for pattern, kind in _NAME_KINDS if pattern.search(snake)), "name")

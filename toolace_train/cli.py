@@ -1,0 +1,103 @@
+"""The commands that train: `accelerate launch RECIPE`, `toolace train RECIPE`, `toolace plan RECIPE`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from toolace.errors import InputError
+from toolace.recipe import Recipe, load_recipe
+
+USAGE = """usage: accelerate launch RECIPE [--section.key value ...] [--dry_run]
+
+Trains the recipe, or with --dry_run prints what it would do. --section.key value changes one setting.
+example: accelerate launch recipes/smollm2_135m.yaml --train.learning_rate 5.0e-4 --dry_run"""
+
+
+def launch(argv: Sequence[str]) -> int:
+    """What a recipe does when accelerate (or python) runs it: argv is the recipe's file and the words after it."""
+    file, *words = argv
+    if "--help" in words or "-h" in words:
+        print(USAGE)
+        return 0
+    dry = "--dry_run" in words or "--dry-run" in words
+    recipe = load_recipe(file, [word for word in words if word not in ("--dry_run", "--dry-run")])
+    for section in ("model", "data", "train"):
+        if not recipe.has(section):
+            raise InputError(f"has no section {section}", where=file, fix="See recipes/smollm2_135m.yaml.")
+    if dry:
+        make_data(recipe)
+        return _print_plan(recipe)
+    from toolace_train.model import locate
+    from toolace_train.settings import ModelSettings
+
+    # Before the data, which can take minutes: without a model there is nothing to do.
+    folder = locate(recipe.settings("model", ModelSettings).model_name_or_path)
+    make_data(recipe)
+    from toolace_train.sft import train as run_training
+
+    return run_training(recipe, folder)
+
+
+def make_data(recipe: Recipe) -> None:
+    """Makes the recipe's own rows when it says how; finished stages are kept, and other processes of the run wait."""
+    if not recipe.has("generate"):
+        return
+    recipe.out.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(recipe.out / ".generate.lock")):
+        # A child: what it prints goes to stderr, and its memory is given back before training.
+        overrides = _overrides(recipe)
+        command = [sys.executable, "-m", "toolace", "generate", str(recipe.path), *overrides]
+        done = subprocess.run(command, stdout=sys.stderr)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def _overrides(recipe: Recipe) -> list[str]:
+    """The command line's overrides that concern the data, so that the child reads the same recipe."""
+    return [word for pair in recipe.overrides if pair[0].split(".")[0] in _DATA_KEYS for word in (f"--{pair[0]}={pair[1]}",)]
+
+
+_DATA_KEYS = ("generate", "out", "name", "seed")
+
+
+def _print_plan(recipe: Recipe) -> int:
+    from toolace_train.plan import make_plan
+
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(make_plan(recipe))
+    return 0
+
+
+def plan(argv: Sequence[str]) -> int:
+    """`toolace plan RECIPE`."""
+    parser = _parser("plan", "What a training recipe would do: rows, tokens, steps, parameters, memory, time.")
+    arguments, overrides = parser.parse_known_args(argv)
+    return launch([arguments.recipe, "--dry_run", *overrides])
+
+
+def train(argv: Sequence[str]) -> int:
+    """`toolace train RECIPE`: accelerate launch with the recipe's `accelerate_config`."""
+    parser = _parser("train", "Trains a recipe: accelerate launch with the recipe's accelerate_config.")
+    arguments, overrides = parser.parse_known_args(argv)
+    recipe = load_recipe(arguments.recipe, [word for word in overrides if word not in ("--dry_run", "--dry-run")])
+    config = recipe.values.get("accelerate_config")
+    if config is not None and not Path(str(config)).is_file():
+        raise InputError("no such accelerate config", where=str(config), fix="See accelerate_configs/.")
+    command = [sys.executable, "-m", "accelerate.commands.launch"]
+    command += ["--config_file", str(config)] if config else []
+    return subprocess.run([*command, arguments.recipe, *overrides]).returncode
+
+
+def _parser(name: str, what: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"toolace {name}", description=what, epilog=f"example: toolace {name} recipes/smollm2_135m.yaml"
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="a YAML recipe; --section.key value changes one setting")
+    return parser
