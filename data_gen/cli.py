@@ -74,14 +74,15 @@ def make(name: str, recipe: Recipe, out: Path | None = None) -> dict[str, dict[s
     if not recipe.has("generate"):
         fix = "Add a section `generate:`; see recipes/smollm2_135m.yaml."
         raise InputError("has no section generate", where=recipe.path, fix=fix)
-    settings, folder = recipe.settings("generate", GenerateSettings), out or recipe.out
+    settings = recipe.settings("generate", GenerateSettings)
     settings.dialogs.check()
-    if name == "generate":
-        return pipeline.run_pipeline(folder, settings, recipe.seed)
-    run = Run(folder)
-    records = {"tools": pipeline.make_tools(run, settings.tools, recipe.seed)}
-    if name == "dialogs":
-        records["dialogs"] = pipeline.make_dialogs(run, settings, recipe.seed)
+    run = Run(out or recipe.out)
+    with run.working():
+        if name == "generate":
+            return pipeline.run_pipeline(run, settings, recipe.seed)
+        records = {"tools": pipeline.make_tools(run, settings.tools, recipe.seed)}
+        if name == "dialogs":
+            records["dialogs"] = pipeline.make_dialogs(run, settings, recipe.seed)
     return records
 
 

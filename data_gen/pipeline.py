@@ -20,10 +20,16 @@ from data_gen.verification.verdict import Verdict
 from data_gen.verification.verify import verify_file
 from toolace import Dialog, InputError, read_dialogs, write_dialogs
 from toolace.formats import to_toolace
-from toolace.rows import write_rows
+from toolace.rows import read_rows, write_rows
 from toolace.runs import Run, code_digest, versions
 
+# What is installed decides the tools, the prompts and the decontamination.
 CORPORA = ("botocore", "google-api-python-client", "bfcl-eval")
+
+
+def _code() -> list[str]:
+    """Fingerprints of the code that decides what the files hold."""
+    return [code_digest("data_gen"), code_digest("toolace")]
 
 
 def make_tools(run: Run, settings: ToolSettings, seed: int) -> dict[str, Any]:
@@ -33,7 +39,7 @@ def make_tools(run: Run, settings: ToolSettings, seed: int) -> dict[str, Any]:
         counts = write_pool(run.folder, *build_pool(documents(settings, seed)))
         return {str(key): int(value) for key, value in counts.items()}
 
-    facts = {"tools": plain(settings), "seed": seed, "corpora": versions(CORPORA), "code": code_digest("data_gen")}
+    facts = {"tools": plain(settings), "seed": seed, "corpora": versions(CORPORA), "code": _code()}
     return run.stage("tools", work, settings=facts, outputs=["tools.jsonl", "rejected_tools.jsonl"])
 
 
@@ -67,7 +73,7 @@ def make_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, A
         total = write_dialogs(run.folder / "dialogs.jsonl", counted())
         return {"made": total, "types": dict(counts)}
 
-    facts = {"dialogs": plain(settings.dialogs), "seed": seed, "code": code_digest("data_gen")}
+    facts = {"dialogs": plain(settings.dialogs), "seed": seed, "corpora": versions(CORPORA), "code": _code()}
     return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=["dialogs.jsonl"])
 
 
@@ -79,7 +85,7 @@ def make_verified(run: Run) -> dict[str, Any]:
         counts = verify_file(dialogs, run.folder)
         return _without_benchmark(run.folder, counts)
 
-    facts = {"corpora": versions(CORPORA), "code": code_digest("data_gen")}
+    facts = {"corpora": versions(CORPORA), "code": _code()}
     return run.stage("verify", work, settings=facts, inputs=[dialogs], outputs=["verified.jsonl", "rejected.jsonl"])
 
 
@@ -88,16 +94,15 @@ def _without_benchmark(folder: Path, counts: dict[str, Any]) -> dict[str, Any]:
     known = benchmark_requests()
     kept, moved = [], []
     for dialog in read_dialogs(folder / "verified.jsonl"):
-        texts = " ".join(message.content for message in dialog.messages if message.role == "user")
-        evidence = known.overlaps(texts)
+        # One by one: two turns of a dialog are no run of words, and a short question is only found whole.
+        said = (message.content for message in dialog.messages if message.role == "user")
+        evidence = next(filter(None, map(known.overlaps, said)), None)
         if evidence:
             verdict = Verdict.reject("decontamination.request", evidence, "user")
             moved.append({**dialog.to_json(), "verdict": verdict.to_json()})
         else:
             kept.append(dialog)
     if moved:
-        from toolace.rows import read_rows
-
         rejected = [row for _, row in read_rows(folder / "rejected.jsonl")]
         write_rows(folder / "rejected.jsonl", [*rejected, *moved])
         write_dialogs(folder / "verified.jsonl", kept)
@@ -119,7 +124,7 @@ def make_dataset(run: Run, settings: GenerateSettings) -> dict[str, Any]:
             raise InputError("no dialog passed verification", where=run.folder / "rejected.jsonl", fix=fix)
         return {"rows": count}
 
-    facts = {"dataset": plain(settings.dataset), "code": code_digest("data_gen")}
+    facts = {"dataset": plain(settings.dataset), "code": _code()}
     return run.stage("dataset", work, settings=facts, inputs=[verified], outputs=["train.jsonl"])
 
 
@@ -129,9 +134,8 @@ def _shown(dialog: Dialog, settings: GenerateSettings) -> Dialog:
     return replace(dialog, tools=tuple(replace(tool, returns=None) for tool in dialog.tools))
 
 
-def run_pipeline(folder: Path, settings: GenerateSettings, seed: int) -> dict[str, dict[str, Any]]:
+def run_pipeline(run: Run, settings: GenerateSettings, seed: int) -> dict[str, dict[str, Any]]:
     """All stages in order; finished ones are not done again. Returns each stage's record."""
-    run = Run(folder)
     return {
         "tools": make_tools(run, settings.tools, seed),
         "dialogs": make_dialogs(run, settings, seed),

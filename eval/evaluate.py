@@ -34,7 +34,8 @@ def app(argv: Sequence[str]) -> int:
     arguments, overrides = _parser().parse_known_args(argv)
     settings, folder, seed = _settings(arguments, overrides)
     _check(settings, arguments.benchmarks)
-    results = evaluate(settings, folder, seed)
+    with Run(folder).working():
+        results = evaluate(settings, folder, seed)
     if arguments.json:
         print(json.dumps(results, ensure_ascii=False))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from toolace.embedded import resolve_model
 from toolace.errors import InputError
 
 Messages = Sequence[dict[str, str]]
+
+# Finished rows leave the batch when no more than this share of it is going on: leaving copies the cache of the rest.
+LEAVE_AT = 0.75
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,15 @@ class AnswerModel(Protocol):
         ...
 
 
+def _quiet() -> None:
+    """No bars and notices of the library between our own progress bar's lines."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
 def load_tokenizer(name: str) -> Any:
     """The tokenizer of a model or adapter folder, or of a hub id.
 
@@ -66,6 +79,9 @@ def load_model(name: str, dtype: str) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from eval.decoding import register
+
+    _quiet()
     precision = getattr(torch, dtype, None)
     if not isinstance(precision, torch.dtype):
         fix = "Use bfloat16, float16 or float32."
@@ -76,6 +92,8 @@ def load_model(name: str, dtype: str) -> Any:
     else:
         model = _or_explain(lambda: AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32), name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and model.config._attn_implementation == "sdpa":
+        model.set_attn_implementation(register())
     return model.to(device=device, dtype=precision).eval()
 
 
@@ -147,9 +165,10 @@ class LocalModel:
 
     def _prefill_shared(self, ids: Sequence[int]) -> Any:
         import torch
-        from transformers import DynamicCache
 
-        cache = DynamicCache(config=self.model.config)
+        from eval.decoding import new_cache
+
+        cache = new_cache(self.model.config)
         with torch.inference_mode():
             batch = torch.tensor([list(ids)], device=self.model.device)
             self.model(input_ids=batch, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -160,14 +179,16 @@ class LocalModel:
         import copy
 
         import torch
-        from transformers import DynamicCache
 
-        past = copy.deepcopy(cache) if cache is not None else DynamicCache(config=self.model.config)
+        from eval.decoding import new_cache
+
+        past = copy.deepcopy(cache) if cache is not None else new_cache(self.model.config)
         if cache is not None:
             past.batch_repeat_interleave(len(rows))
         ids, mask, positions = self._pad_left(rows, shared)
         outputs: list[list[int]] = [[] for _ in rows]
-        alive = torch.arange(len(rows))
+        # Places of the batch -> row, for rows still in it; a row that is done stays until a quarter of them are.
+        alive, done = list(range(len(rows))), set()
         with torch.inference_mode():
             for _ in range(max_new_tokens):
                 logits = self.model(
@@ -179,19 +200,20 @@ class LocalModel:
                     logits_to_keep=1,
                 ).logits[:, -1]
                 ids = logits.argmax(-1, keepdim=True)
-                picked = ids[:, 0].tolist()
-                for row, token in zip(alive.tolist(), picked, strict=True):
-                    outputs[row].append(token)
-                going = torch.tensor([i for i, token in enumerate(picked) if token not in self.ends], dtype=torch.long)
-                if len(going) == 0:
+                for row, token in zip(alive, ids[:, 0].tolist(), strict=True):
+                    if row not in done:
+                        outputs[row].append(token)
+                        done |= {row} if token in self.ends else set()
+                going = [place for place, row in enumerate(alive) if row not in done]
+                if not going:
                     break
                 positions = positions[:, -1:] + 1
                 mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-                if len(going) < len(picked):
-                    going_here = going.to(ids.device)
-                    ids, mask, positions = ids[going_here], mask[going_here], positions[going_here]
-                    past.batch_select_indices(going_here)
-                    alive = alive[going]
+                if len(going) <= LEAVE_AT * len(alive):
+                    places = torch.tensor(going, device=ids.device)
+                    ids, mask, positions = ids[places], mask[places], positions[places]
+                    past.batch_select_indices(places)
+                    alive = [alive[place] for place in going]
         return outputs
 
     def _pad_left(self, rows: list[list[int]], shared: int) -> tuple[Any, Any, Any]:

@@ -97,7 +97,7 @@ def mean_interval(parts: Sequence[tuple[int, int, float]], seed: int = 0) -> tup
 
 
 def difference_interval(strata: Sequence[Stratum], seed: int = 0) -> tuple[float, float, float]:
-    """The paired difference b - a of a weighted mean of accuracies with its interval, in points: (difference, low, high).
+    """The paired difference b - a of a mean of accuracies and its interval, in points: (difference, low, high).
 
     Stratified percentile bootstrap of the pairs: within a category, the numbers of questions that only a, only b and
     both or neither got right are multinomial.
@@ -121,7 +121,7 @@ def sign_flip(strata: Sequence[Stratum], seed: int = 0) -> tuple[float, str]:
     If the models are exchangeable, each question that only one of them got right was as likely to go the other way. So
     within a category with m such questions, the number won by b is binomial(m, 1/2), and the p-value is the probability
     of a difference at least as large as the observed one in size (Good, Permutation Tests, 2000, ch. 3). With one
-    category this is McNemar's exact test. The distribution of the sum is computed exactly, by convolution on the lattice
+    category this is McNemar's exact test. The distribution of the sum is exact, by convolution on the lattice
     of possible differences; when that has too many points, by Monte Carlo with the (r + 1) / (k + 1) estimate.
     """
     flips = [part for part in strata if part.a_only + part.b_only > 0]

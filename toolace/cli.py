@@ -48,10 +48,11 @@ def model(arguments: Sequence[str]) -> int:
     """`toolace model`: fetches and converts the embedded model once, and prints where it is."""
     from toolace.embedded import NAME, prepare
 
-    if arguments:
-        known = arguments[0] in ("-h", "--help")
+    if arguments and arguments[0] in ("-h", "--help"):
         print("usage: toolace model\n\nMakes the embedded model ready and prints its folder.\nexample: toolace model")
-        return 0 if known else 2
+        return 0
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}", fix="`toolace model` takes none.")
     print(f"{NAME}: {prepare()}")
     return 0
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code (0 done, 1 failures found, 2 bad usage or input)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
-        print(usage())
+        print(usage(), file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
     if words[0] == "--version":
         from toolace import __version__

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,14 +59,17 @@ def prepare() -> Path:
 
 
 def _make(target: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        folder = Path(scratch)
-        gguf_file = _fetch(folder)
-        built = folder / "model"
-        built.mkdir()
-        convert(gguf_file, built)
+    # One name, so that what a killed process left here (up to a gigabyte) goes away with the next.
+    scratch = target.with_name(f".{target.name}.making")
+    shutil.rmtree(scratch, ignore_errors=True)
+    built = scratch / "model"
+    built.mkdir(parents=True)
+    try:
+        convert(_fetch(scratch), built)
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(built, target)
+        built.replace(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _fetch(folder: Path) -> Path:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
@@ -47,7 +48,9 @@ def guarded(app: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> in
         return 141
     except OSError as error:
         where = error.filename or "disk"
-        print(f"toolace: {where}: {error.strerror or error}. Check the path, its rights and the space.", file=sys.stderr)
+        print(
+            f"toolace: {where}: {error.strerror or error}. Check the path, its rights and the space.", file=sys.stderr
+        )
         return BAD_INPUT
 
 
@@ -57,19 +60,32 @@ def quiet_launcher() -> None:
     The launcher's process knows nothing of this package, but imports torch, which calls the entry points of the group
     `torch.backends` (its documented way to extend itself at import). In any other process this returns at once.
     """
-    program, words = Path(sys.argv[0]).name if sys.argv else "", sys.argv[1:]
-    launching = program.startswith("accelerate") and words[:1] == ["launch"] and any(is_recipe(w) for w in words)
-    if launching or (program == "launch.py" and any(is_recipe(w) for w in words)):
+    if is_launcher(sys.orig_argv) and any(is_recipe(word) for word in sys.orig_argv):
         sys.excepthook = _end_as_the_child_did
+
+
+def is_launcher(words: Sequence[str]) -> bool:
+    """Whether a command line, the interpreter first, is `accelerate launch` or its module.
+
+    With `python -m` torch is imported before `sys.argv` says which module runs, so the whole command line is read.
+    """
+    for word, after in zip_longest(words, words[1:], fillvalue=""):
+        if Path(word).name in ("accelerate", "accelerate.exe", "accelerate-script.py"):
+            return after == "launch"
+        if Path(word).name == "accelerate-launch" or (word, after) == ("-m", "accelerate.commands.launch"):
+            return True
+    return False
 
 
 def is_recipe(word: str) -> bool:
     """Whether a word of the command line is a YAML recipe (and not accelerate's own configuration)."""
     path = Path(word)
-    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+    if path.suffix not in (".yaml", ".yml"):
         return False
-    with path.open(encoding="utf-8", errors="replace") as stream:
-        return 'toolace.launch' in stream.read()
+    try:
+        return "toolace.launch" in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # whoever imports torch must not fail here
+        return False
 
 
 def _end_as_the_child_did(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,11 +7,8 @@ that an ablation is a few lines.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +16,9 @@ from typing import Any, TypeVar
 import yaml
 
 from toolace.errors import InputError
+from toolace.typed import build, unknown_key, wrong_type
+
+__all__ = ["SECTIONS", "Recipe", "build", "load_recipe", "parse_overrides", "split_overrides", "unknown_key"]
 
 T = TypeVar("T")
 
@@ -53,8 +53,10 @@ _Loader.add_implicit_resolver(
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, int] = {}
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`
+            continue
         key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, (dict, list)):
+        if not isinstance(key, Hashable):
             raise yaml.constructor.ConstructorError(None, None, "a key is a list or mapping", key_node.start_mark)
         if key in seen:
             text = f"the key {key!r} is given twice, first in line {seen[key]}"
@@ -88,7 +90,7 @@ class Recipe:
     @property
     def out(self) -> Path:
         """The run folder: the key `out`, else `runs/<name>`."""
-        return Path(self.values.get("out") or Path("runs") / self.name)
+        return Path(str(self.values.get("out") or Path("runs") / self.name))
 
     @property
     def seed(self) -> int:
@@ -118,6 +120,13 @@ class Recipe:
 
     def check(self) -> None:
         """Builds the settings of every section, so that a misspelt key is found before any work is done."""
+        for key in ("name", "out", "accelerate_config"):
+            value = self.values.get(key)
+            if isinstance(value, (Mapping, list, bool)):
+                raise wrong_type("text", value, f"{self.path}: {key}")
+        _ = self.seed
+        for section in LIBRARY_SECTIONS:
+            self.mapping(section)
         for section, target in SECTIONS.items():
             if target and section in self.values:
                 module, name = target.split(":")
@@ -219,93 +228,3 @@ def _scalar(text: str, name: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
         raise InputError(f"--{name} has a value that is no YAML: {text!r}", fix="Quote it.") from None
-
-
-def unknown_key(key: str, known: Any, where: str) -> InputError:
-    """The error for a key nobody reads, with the nearest known one."""
-    names = sorted(str(name) for name in known)
-    near = difflib.get_close_matches(str(key), names, 1, 0.5)
-    fix = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(names)}."
-    return InputError(f"unknown key {str(key)!r}", where=where, fix=fix)
-
-
-def build(cls: type[T], values: Any, where: str) -> T:
-    """An instance of a dataclass from plain YAML values, checked and converted by its type hints.
-
-    Raises:
-        InputError: unknown key, missing key, or a value of another type, with `where` and the key's name.
-    """
-    if not isinstance(values, Mapping):
-        raise InputError(f"is a {type(values).__name__}", where=where, fix="Write key: value lines.")
-    hints = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    given = {}
-    for key, value in values.items():
-        if key not in fields:
-            raise unknown_key(key, fields, where)
-        given[key] = _convert(hints[key], value, f"{where}.{key}")
-    for name, field in fields.items():
-        missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if missing and name not in given:
-            raise InputError(f"the key {name!r} is missing", where=where, fix="Add it.")
-    return cls(**given)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin is typing.Literal:
-        if value not in arguments:
-            raise _wrong(f"one of {', '.join(map(str, arguments))}", value, where)
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return _convert_union(arguments, value, where)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return build(hint, value, where)
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return _convert_mapping(arguments, value, where)
-    if origin in (tuple, list) or (isinstance(origin, type) and issubclass(origin, Sequence)):
-        if not isinstance(value, list | tuple):
-            raise _wrong("a list", value, where)
-        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    return _convert_plain(hint, value, where)
-
-
-def _convert_union(options: Sequence[Any], value: Any, where: str) -> Any:
-    if value is None and type(None) in options:
-        return None
-    problem: InputError | None = None
-    for option in options:
-        if option is type(None):
-            continue
-        try:
-            return _convert(option, value, where)
-        except InputError as error:
-            problem = error
-    raise problem or _wrong("something else", value, where)
-
-
-def _convert_mapping(arguments: Sequence[Any], value: Any, where: str) -> dict[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong("key: value lines", value, where)
-    return {
-        _convert(arguments[0], key, f"{where} (key {key!r})"): _convert(arguments[1], item, f"{where}.{key}")
-        for key, item in value.items()
-    }
-
-
-def _convert_plain(hint: Any, value: Any, where: str) -> Any:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise _wrong(names.get(hint, str(hint)), value, where)
-    return value
-
-
-def _wrong(wanted: str, value: Any, where: str) -> InputError:
-    shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
-    return InputError(f"is {shown}, not {wanted}", where=where, fix="Correct the value.")

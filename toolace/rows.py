@@ -110,8 +110,8 @@ def write_text(path: str | Path, text: str | Iterable[str]) -> Path:
                 stream.write(chunk)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except OSError as error:
         _discard(temporary)
         fix = "Choose a folder you may write to, with space left."
@@ -123,8 +123,8 @@ def write_text(path: str | Path, text: str | Iterable[str]) -> Path:
 
 
 def _discard(temporary: str) -> None:
-    if temporary and os.path.exists(temporary):
-        os.unlink(temporary)
+    if temporary and Path(temporary).exists():
+        Path(temporary).unlink()
 
 
 def write_rows(path: str | Path, rows: Iterable[Row]) -> int:

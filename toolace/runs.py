@@ -6,16 +6,19 @@ killed run go on where it was.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from toolace.errors import InputError
 from toolace.rows import read_json, sha256, write_json
@@ -56,6 +59,7 @@ class Run:
     """A run folder and its `manifest.json`: `{"stages": {name: {fingerprint, outputs, counts, seconds, versions}}}`."""
 
     def __init__(self, folder: str | Path) -> None:
+        """Makes the folder when it is not there; InputError when that cannot be done."""
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -63,11 +67,33 @@ class Run:
             fix = "Choose a folder you may write to with --out."
             raise InputError(f"cannot be made ({error.strerror})", where=self.folder, fix=fix) from None
 
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Holds the folder for this process; another one that works in it is waited for.
+
+        A killed `make` leaves its child at work: without this, the next `make` would write into the same files.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"toolace: waiting for another process that works in {self.folder}", file=sys.stderr, flush=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
     @property
     def manifest(self) -> dict[str, Any]:
         """The manifest as it is on disk now; empty for a new run."""
         path = self.folder / "manifest.json"
-        return read_json(path) if path.exists() else {"stages": {}}
+        if not path.exists():
+            return {"stages": {}}
+        manifest = read_json(path)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("stages"), dict):
+            raise InputError("is no manifest of a run", where=path, fix="Delete it; the stages are then done again.")
+        return manifest
 
     def stage(
         self,
@@ -102,8 +128,8 @@ class Run:
     ) -> dict[str, Any] | None:
         """The record of a stage that was done with the same settings and inputs and whose outputs are untouched."""
         known: dict[str, Any] | None = self.manifest["stages"].get(name)
-        if known and known["fingerprint"] == self.fingerprint(settings, inputs):
-            return known if self._intact(known["outputs"], outputs) else None
+        if known and known.get("fingerprint") == self.fingerprint(settings, inputs):
+            return known if self._intact(known.get("outputs") or {}, outputs) else None
         return None
 
     def record(
@@ -123,7 +149,8 @@ class Run:
             "counts": dict(counts),
             "seconds": round(seconds, 2),
             "command": command_line(sys.argv),
-            "settings": dict(settings),
+            # a recipe may hold what JSON does not know, such as a date
+            "settings": json.loads(json.dumps(dict(settings), default=str)),
             "versions": versions(),
         }
         manifest = self.manifest

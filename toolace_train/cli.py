@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from toolace.errors import InputError
 from toolace.recipe import Recipe, load_recipe
 
@@ -49,19 +47,18 @@ def make_data(recipe: Recipe) -> None:
     """Makes the recipe's own rows when it says how; finished stages are kept, and other processes of the run wait."""
     if not recipe.has("generate"):
         return
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(recipe.out / ".generate.lock")):
-        # A child: what it prints goes to stderr, and its memory is given back before training.
-        overrides = _overrides(recipe)
-        command = [sys.executable, "-m", "toolace", "generate", str(recipe.path), *overrides]
-        done = subprocess.run(command, stdout=sys.stderr)
+    # A child: what it prints goes to stderr, and its memory is given back before training.
+    command = [sys.executable, "-m", "toolace", "generate", str(recipe.path), *_overrides(recipe)]
+    done = subprocess.run(command, stdout=sys.stderr)
     if done.returncode:
         raise SystemExit(done.returncode)
 
 
 def _overrides(recipe: Recipe) -> list[str]:
     """The command line's overrides that concern the data, so that the child reads the same recipe."""
-    return [word for pair in recipe.overrides if pair[0].split(".")[0] in _DATA_KEYS for word in (f"--{pair[0]}={pair[1]}",)]
+    return [
+        word for pair in recipe.overrides if pair[0].split(".")[0] in _DATA_KEYS for word in (f"--{pair[0]}={pair[1]}",)
+    ]
 
 
 _DATA_KEYS = ("generate", "out", "name", "seed")

@@ -49,7 +49,9 @@ def _from_hub(name: str) -> str:
             "point at a copy with --model.model_name_or_path FOLDER"
         )
         reason = type(error).__name__
-        raise InputError(f"the model is not on this machine and cannot be downloaded ({reason})", where=name, fix=fix) from None
+        raise InputError(
+            f"the model is not on this machine and cannot be downloaded ({reason})", where=name, fix=fix
+        ) from None
 
 
 def load_tokenizer(folder: str) -> Any:

@@ -57,12 +57,20 @@ def count_parameters(recipe: Recipe, name: str) -> Parameters:
         base = sum(p.numel() for p in model.parameters())
         table = model.get_input_embeddings().weight.numel()
         lora = lora_config(recipe)
-        trained = base if lora is None else sum(
-            p.numel() for p in get_peft_model(model, lora).parameters() if p.requires_grad
+        trained = (
+            base
+            if lora is None
+            else sum(p.numel() for p in get_peft_model(model, lora).parameters() if p.requires_grad)
         )
     computed = base - (0 if config.tie_word_embeddings else table)
     return Parameters(
-        base, computed, trained, config.vocab_size, config.hidden_size, config.num_hidden_layers, config.intermediate_size
+        base,
+        computed,
+        trained,
+        config.vocab_size,
+        config.hidden_size,
+        config.num_hidden_layers,
+        config.intermediate_size,
     )
 
 
@@ -109,7 +117,7 @@ def estimate_memory(parameters: Parameters, recipe: Recipe, length: int, trained
 
 
 def flops(parameters: Parameters, tokens: int, epochs: float) -> float:
-    """Floating-point operations of a run: 2 a parameter and token forward, 2 back to the inputs, 2 more for what trains."""
+    """Floating-point operations: 2 a parameter and token forward, 2 back to the inputs, 2 more for what trains."""
     frozen = parameters.trained != parameters.base
     per_token = (4 if frozen else 6) * parameters.computed + (6 * parameters.trained if frozen else 0)
     return per_token * tokens * epochs
@@ -148,7 +156,7 @@ def _tokenizer(name: str) -> tuple[Any, str]:
     """The model's tokenizer when it is on this machine, else the embedded model's and a note that says so."""
     from huggingface_hub import try_to_load_from_cache
 
-    here = name == NAME or architecture(name) is not None and name.startswith((".", "/"))
+    here = name == NAME or (architecture(name) is not None and name.startswith((".", "/")))
     cached = None if here or name.count("/") != 1 else try_to_load_from_cache(name, "tokenizer.json")
     if here:
         return load_tokenizer(locate(name)), ""
@@ -185,7 +193,8 @@ def _lines(
         f"steps                 {timing.steps:,} = {timing.epochs:g} epochs of {len(rows.trees):,} sequences, "
         f"global batch {timing.global_batch} = {timing.per_device} a device x {timing.accumulation} accumulated",
         f"memory, one device    about {memory.total / GIB:.1f} GiB ({parts})",
-        f"operations            {work:.3g}; about {_duration(here)} on this machine, {gpus} (at {UTILISATION:.0%} of peak)",
+        f"operations            {work:.3g}; about {_duration(here)} on this machine, {gpus}, "
+        f"at {UTILISATION:.0%} of the peak",
     ]
     return [*lines, f"note                  {note}"] if note else lines
 

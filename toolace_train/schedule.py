@@ -35,7 +35,9 @@ def schedule(recipe: Recipe, sequences: int, world_size: int) -> Schedule:
     together = per_device * world_size
     if data.global_batch_size < 1 or data.global_batch_size % together:
         fix = "Change train.per_device_train_batch_size, the number of devices or the global batch."
-        what = f"global_batch_size {data.global_batch_size} is no multiple of {per_device} a device x {world_size} devices"
+        what = (
+            f"global_batch_size {data.global_batch_size} is no multiple of {per_device} a device x {world_size} devices"
+        )
         raise InputError(what, where=f"{recipe.path}: data", fix=fix)
     epochs = float(train.get("num_train_epochs", 3.0))
     accumulation = data.global_batch_size // together

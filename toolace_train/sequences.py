@@ -1,7 +1,7 @@
 """Rows with the same system prompt become one sequence in which the prompt is computed once.
 
-A function-calling row is mostly prompt: a tool list of hundreds of tokens before an answer of thirty. Rows that share the
-prompt are laid out as a tree, [prefix | branch | branch | ...]: each branch attends to the prefix and to itself and
+A function-calling row is mostly prompt: a tool list of hundreds of tokens before an answer of thirty. Rows that share
+the prompt are laid out as a tree, [prefix | branch | branch | ...]: each branch attends to the prefix and to itself and
 continues the prefix's positions, so loss and gradients are those of the separate rows (tested), at a fraction of the
 tokens. A row that shares nothing is a prefix without branches.
 """
@@ -48,7 +48,9 @@ def make_trees(rows: Sequence[Rendered], max_length: int, share_prefix: bool) ->
 
 def _split(family: Sequence[Rendered], max_length: int) -> list[Tree]:
     shared = _shared(family)
-    trees, members, size = [], [], shared
+    trees: list[Tree] = []
+    members: list[Rendered] = []
+    size = shared
     for row in family:
         own = len(row.input_ids) - shared
         if members and size + own > max_length:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,16 +44,25 @@ def train(recipe: Recipe, folder: str) -> int:
 
     transformers_logging.set_verbosity_warning()
     transformers_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    arguments, run = sft_config(recipe), Run(recipe.out)
+    # One process of a run keeps other runs out of the folder for all of them.
+    with run.working() if arguments.process_index == 0 else contextlib.nullcontext():
+        return _train(recipe, folder, arguments, run)
+
+
+def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     settings, data = recipe.settings("model", ModelSettings), recipe.settings("data", DataSettings)
-    arguments = sft_config(recipe, world_size=None)
-    run, target = Run(recipe.out), "adapter" if recipe.has("lora") else "model"
-    facts, inputs = _facts(recipe, folder), [Path(file) for file in data.files]
-    if not all(path.exists() for path in inputs):
-        inputs = []
-    outputs = [f"{target}/adapter_model.safetensors" if recipe.has("lora") else f"{target}/config.json", "train/log.jsonl"]
-    known = run.finished("train", settings=facts, inputs=inputs, outputs=outputs)
+    target = run.folder / ("adapter" if recipe.has("lora") else "model")
+    weights = "adapter_model.safetensors" if recipe.has("lora") else "config.json"
+    stage: dict[str, Any] = {
+        "settings": _facts(recipe, folder),
+        "inputs": [Path(file) for file in data.files if Path(file).exists()],
+        "outputs": [f"{target.name}/{weights}", "train/log.jsonl"],
+    }
+    known = run.finished("train", **stage)
     if known:
-        _say(arguments, f"trained before: {run.folder / target} ({known['counts']['steps']} steps)")
+        _say(arguments, f"trained before: {target} ({known['counts']['steps']} steps)")
         return 0
     tokenizer = load_tokenizer(folder)
     rows = load_training_set(data, Renderer(tokenizer, template_text(settings)))
@@ -59,20 +70,20 @@ def train(recipe: Recipe, folder: str) -> int:
     arguments.gradient_accumulation_steps = timing.accumulation
     _say(arguments, _summary(rows, timing))
     started = time.monotonic()
+    with arguments.main_process_first(local=False, desc="looking for a checkpoint"):
+        last = last_checkpoint(Path(arguments.output_dir), run.fingerprint(stage["settings"], stage["inputs"]))
     trainer = _trainer(recipe, settings, data, folder, tokenizer, rows, arguments)
-    fingerprint = run.fingerprint(facts, inputs)
-    last = last_checkpoint(Path(arguments.output_dir), fingerprint)
     trainer.train(resume_from_checkpoint=last)
-    _save(trainer, folder, run.folder / target, recipe)
+    _save(trainer, folder, target, recipe)
     if trainer.is_world_process_zero():
         counts = _counts(trainer, rows)
-        run.record("train", counts, time.monotonic() - started, settings=facts, inputs=inputs, outputs=outputs)
-        _say(arguments, f"written: {run.folder / target}; loss {counts['loss']:.4f} after {counts['steps']} steps")
+        run.record("train", counts, time.monotonic() - started, **stage)
+        _say(arguments, f"written: {target}; loss {counts['loss']:.4f} after {counts['steps']} steps")
     trainer.accelerator.end_training()
     return 0
 
 
-def sft_config(recipe: Recipe, world_size: int | None) -> Any:
+def sft_config(recipe: Recipe) -> Any:
     """The recipe's `train` section as an SFTConfig, with what this trainer decides filled in.
 
     Raises:
@@ -94,7 +105,12 @@ def sft_config(recipe: Recipe, world_size: int | None) -> Any:
         values.setdefault("use_cpu", True)
     if os.environ.get("ACCELERATE_USE_CPU") and os.environ.get("MASTER_ADDR") and "RANK" not in os.environ:
         print("toolace: accelerate starts one process with --cpu, whatever --num_processes says", file=sys.stderr)
-    defaults = {"gradient_checkpointing": False, "bf16": False, "report_to": "tensorboard", "dataloader_pin_memory": False}
+    defaults = {
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "report_to": "tensorboard",
+        "dataloader_pin_memory": False,
+    }
     try:
         return SFTConfig(
             output_dir=str(recipe.out / "train"),
@@ -114,7 +130,13 @@ def _facts(recipe: Recipe, folder: str) -> dict[str, Any]:
     sections = {name: recipe.mapping(name) for name in ("model", "lora", "quantization", "data", "train")}
     weights = {path.name: sha256(path) for path in sorted(Path(folder).glob("*.safetensors"))}
     packages = versions(("torch", "transformers", "trl", "peft"))
-    return {**sections, "code": code_digest("toolace_train"), "seed": recipe.seed, "weights": weights, "packages": packages}
+    return {
+        **sections,
+        "code": code_digest("toolace_train"),
+        "seed": recipe.seed,
+        "weights": weights,
+        "packages": packages,
+    }
 
 
 def _trainer(
@@ -131,9 +153,10 @@ def _trainer(
     from toolace_train.attention import attention_for
     from toolace_train.callbacks import LogFile
     from toolace_train.sequences import TreeCollator
-    from toolace_train.trainer import ToolaceTrainer, steady_memory
+    from toolace_train.trainer import ToolaceTrainer, steady_memory, use_all_cores
 
     steady_memory()
+    use_all_cores()
     set_seed(recipe.seed)  # the adapter's first weights are drawn when the model is wrapped
     attention = attention_for(settings.attn_implementation, data.share_prefix)
     model = load_model(settings, folder, attention, recipe.mapping("quantization"))
@@ -185,7 +208,13 @@ def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
         # The name in the recipe finds the base on any machine; the folder it was found in does not.
         config["base_model_name_or_path"] = recipe.settings("model", ModelSettings).model_name_or_path
         write_text(file, json.dumps(config, indent=2) + "\n")
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model", "chat_template.jinja"):
+    for name in (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "tokenizer.model",
+        "chat_template.jinja",
+    ):
         if (Path(base) / name).exists():
             shutil.copyfile(Path(base) / name, target / name)
     (target / "training_args.bin").unlink(missing_ok=True)
@@ -209,8 +238,8 @@ def _counts(trainer: Any, rows: TrainingSet) -> Mapping[str, Any]:
 def _summary(rows: TrainingSet, timing: Schedule) -> str:
     dropped = f", {len(rows.dropped)} dropped as too long" if rows.dropped else ""
     return (
-        f"{rows.kept:,} rows of {rows.tokens:,} tokens ({rows.trained:,} trained){dropped}; {len(rows.trees):,} sequences of "
-        f"{rows.computed:,} tokens; {timing.steps:,} steps of {timing.global_batch}"
+        f"{rows.kept:,} rows of {rows.tokens:,} tokens ({rows.trained:,} trained){dropped}; "
+        f"{len(rows.trees):,} sequences of {rows.computed:,} tokens; {timing.steps:,} steps of {timing.global_batch}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from data_gen.dialog_generation.kinds import chit_chat
 from data_gen.dialog_generation.phrases import phrases_of, words
 from data_gen.dialog_generation.tool import OfflineTool
 from data_gen.dialog_generation.user import OfflineUser
+from data_gen.dialog_generation.values import NoValue
 from toolace import Call, Dialog, Message, Tool
 from toolace.dialogs import number_calls
 
@@ -49,6 +51,7 @@ class DialogBuilder:
     """Makes one dialog after another from a list of candidate tools, seeded."""
 
     def __init__(self, rng: random.Random, mix: Mix, pool: Sequence[Tool]) -> None:
+        """`pool` holds the tools that requests beside the candidates are about."""
         self.rng, self.mix, self.pool = rng, mix, pool
         self.user = OfflineUser(rng, mix.optional)
         self.assistant = OfflineAssistant(rng)
@@ -67,7 +70,9 @@ class DialogBuilder:
             if kind in ("single", "parallel"):
                 for _ in range(pick(self.rng, self.mix.turns) - 1):
                     messages = self._closed(messages, tools) + self._makers[kind](tools)
-        except Unfit:
+        except (Unfit, NoValue):
+            return None
+        if _says_twice(messages):
             return None
         return Dialog(id_, kind, tuple(tools), number_calls(messages), meta)
 
@@ -115,11 +120,13 @@ class DialogBuilder:
         if not links:
             raise Unfit
         first, second, returned, parameter = self.rng.choice(links)
-        text, one, others = self.user.ask_then(first, second, parameter, words(parameter))
+        text, one, others = self.user.ask_then(first, second, parameter, _noun(parameter))
         value = self.user.value(phrases_of(second).specs[parameter], parameter).argument
         if str(value).lower() in text.lower():
             raise Unfit
         result = self.tool.answer(first, one, {returned: value})
+        if json.dumps(value, ensure_ascii=False) not in result:
+            raise Unfit
         arguments = {name: value if name == parameter else others.get(name) for name in second.properties}
         two = Call(second.name, {n: v for n, v in arguments.items() if n == parameter or n in others})
         asking = Message("assistant", calls=(two,))
@@ -160,6 +167,19 @@ class DialogBuilder:
         return [Message("user", text), Message("assistant", self.assistant.ask_for(tool, [parameter]))]
 
 
+def _noun(parameter: str) -> str:
+    """What a person calls a parameter's value: "book title" is a book, "borrowed title" a title."""
+    name = words(parameter)
+    rest = name.removesuffix(" title")
+    return name if rest == name else "title" if rest.endswith("ed") else rest
+
+
+def _says_twice(messages: Sequence[Message]) -> bool:
+    """Whether someone repeats himself word for word, which people rarely and models too often do."""
+    said = [(message.role, message.content) for message in messages if message.role != "tool" and message.content]
+    return len(set(said)) < len(said)
+
+
 def linked(first: Tool, second: Tool) -> list[tuple[Tool, Tool, str, str]]:
     """Ways in which a call of `second` can take an argument from the result of `first`.
 
@@ -183,7 +203,8 @@ def linked(first: Tool, second: Tool) -> list[tuple[Tool, Tool, str, str]]:
     return found
 
 
-_GENERAL = frozenset(["name", "id", "date", "time", "day", "text", "type", "code", "number", "status", "place", "label", "note"])
+_GENERAL_WORDS = "name id date time day text type code number status place label note"
+_GENERAL = frozenset(_GENERAL_WORDS.split())
 
 
 def _leaves(schema: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,16 @@ from typing import Any
 from tqdm import tqdm
 
 from data_gen.dialog_generation.builder import DialogBuilder, Mix, linked, pick
+from data_gen.dialog_generation.prompts import NAMES as PROMPT_NAMES
 from data_gen.dialog_generation.prompts import prompt
 from data_gen.dialog_generation.user import askable
 from toolace import Dialog, InputError, Tool
 from toolace.dialogs import DIALOG_TYPES
+from toolace.typed import unknown_key
 
 ATTEMPTS = 40
+NON_TOOL_USE = ("irrelevant", "missing", "chat")
+SHARES = ("near_share", "everyday_share", "parallel_same", "results", "answered", "errors", "optional")
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,27 @@ class DialogSettings:
         """Raises InputError for numbers that cannot be met."""
         if self.count < 1 or self.per_tool_list < 1:
             raise InputError("count and per_tool_list must be at least 1", where="generate.dialogs", fix="Raise them.")
-        unknown = set(self.types) - set(DIALOG_TYPES)
-        if unknown:
-            fix = f"Use {', '.join(DIALOG_TYPES)}."
-            raise InputError(f"unknown dialog types {sorted(unknown)}", where="generate.dialogs.types", fix=fix)
+        for name, known in (
+            ("types", DIALOG_TYPES),
+            ("non_tool_use", NON_TOOL_USE),
+            ("system_prompts", PROMPT_NAMES),
+        ):
+            for key in getattr(self, name):
+                if key not in known:
+                    raise unknown_key(key, known, f"generate.dialogs.{name}")
         for name in ("candidates", "types", "non_tool_use", "turns", "system_prompts"):
             weights = getattr(self, name)
-            if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+            total = sum(weights.values())
+            if not weights or min(weights.values()) < 0 or not 0 < total < math.inf:
                 fix = "Give at least one positive weight and none below zero."
                 raise InputError("weights are empty or negative", where=f"generate.dialogs.{name}", fix=fix)
+            if name in ("candidates", "turns") and min(weights) < 1:
+                fix = "Give numbers from 1 up."
+                raise InputError(f"has the number {min(weights)}", where=f"generate.dialogs.{name}", fix=fix)
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                fix = "Give a share from 0 to 1."
+                raise InputError(f"is {getattr(self, name)}", where=f"generate.dialogs.{name}", fix=fix)
 
     def mix(self) -> Mix:
         """The part that the builder reads."""

@@ -18,7 +18,19 @@ import yaml
 def _book() -> Mapping[str, Any]:
     raw = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text(encoding="utf-8"))
     lists = {kind: [item.strip() for item in text.split(", ")] for kind, text in raw["lists"].items()}
-    return {"lists": lists, "joined": raw["joined"], "chit_chat": raw["chit_chat"]}
+    results = {word: kind for kind, listed in raw["results"].items() for word in listed}
+    return {"lists": lists, "results": results, **{part: raw[part] for part in ("ranges", "joined", "chit_chat")}}
+
+
+def result_kind(word: str) -> str:
+    """The kind of text that a result's member of this name holds, "" when the book says nothing."""
+    return str(_book()["results"].get(word, ""))
+
+
+def result_range(word: str) -> tuple[float, float] | None:
+    """The usual bounds of a number in a result, None when the book says nothing."""
+    low_high = _book()["ranges"].get(word)
+    return (low_high[0], low_high[1]) if low_high else None
 
 
 def chit_chat() -> list[tuple[str, str]]:
@@ -53,8 +65,10 @@ def _id(rng: random.Random) -> str:
     return f"{letters}-{rng.randrange(100, 99999)}"
 
 
-_PLAIN = ["blue", "green", "north", "prod", "staging", "daily", "main", "backup", "test", "alpha", "orion", "delta", "summer", "archive", "public"]
-_THINGS = ["server", "data", "bucket", "pipeline", "report", "table", "queue", "cluster", "logs", "gateway", "project", "topic"]
+_PLAIN_WORDS = "blue green north prod staging daily main backup test alpha orion delta summer archive public"
+_PLAIN = _PLAIN_WORDS.split()
+_THINGS_WORDS = "server data bucket pipeline report table queue cluster logs gateway project topic"
+_THINGS = _THINGS_WORDS.split()
 _MADE: dict[str, Any] = {
     "date": lambda rng: day(rng).isoformat(),
     "time": lambda rng: f"{rng.randrange(6, 23):02d}:{rng.choice((0, 15, 30, 45)):02d}",

@@ -56,8 +56,9 @@ def _from_schema(tool: Tool) -> Phrases:
         f"I'd like you to {task}",
         f"Help me {task}",
         f"We have to {task} today",
-        f"My task is to {task}",
-        f"How do I get you to {task}",
+        f"Please {task}",
+        f"I'm trying to {task}",
+        f"Would you {task}",
     )
     return Phrases(asks, {name: _with_say(name, spec) for name, spec in tool.properties.items()})
 
@@ -70,16 +71,31 @@ def words(name: str) -> str:
 
 def _task(tool: Tool) -> str:
     """The document's first sentence as an order ("Lists the tags of a bucket." -> "list the tags of a bucket")."""
-    first = re.split(r"(?<=[a-z)])[.;:!](?:\s|$)", tool.description.strip())[0].strip(" .")
+    first = re.split(r"(?<=[a-z)])[.;:!](?:\s|$)", tool.description.strip())[0].strip(" .").split(", which ")[0]
     verb, _, rest = first.partition(" ")
-    order = _imperative(verb.lower())
+    order = imperative(verb.lower())
     last = words(tool.name.split(".")[-1])
     if len(first.split()) > 16 or not rest or order not in last.split():
         return last
     return f"{order} {rest}"
 
 
-def _imperative(verb: str) -> str:
+_DOUBLED_WORDS = "get set plan put run cut swap trim map log ship tag stop drop"
+_DOUBLED = frozenset(_DOUBLED_WORDS.split())
+
+
+def gerund(verb: str) -> str:
+    """ "measures" -> "measuring"."""
+    order = imperative(verb)
+    if order.endswith("ie"):
+        return f"{order[:-2]}ying"
+    if order.endswith("e") and not order.endswith("ee"):
+        return f"{order[:-1]}ing"
+    return f"{order}{order[-1]}ing" if order in _DOUBLED else f"{order}ing"
+
+
+def imperative(verb: str) -> str:
+    """ "measures" -> "measure"."""
     if verb.endswith("ies"):
         return verb[:-3] + "y"
     if re.search(r"(ss|sh|ch|x|zz|o)es$", verb):
@@ -91,17 +107,21 @@ def _with_say(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     plain = words(name)
     hinted = dict(spec)
     if spec.get("type") == "boolean":
+        plain = re.sub(r"^(?:is|enable|use) | enabled$", "", plain)
         hinted["say_true"] = [f"with {plain} on", f"{plain} enabled", f"set {plain} to true"]
         hinted["say_false"] = [f"with {plain} off", f"{plain} disabled", f"set {plain} to false"]
-    elif spec.get("type") == "object":
+    elif spec.get("type") == "object" or "properties" in spec:
         inner = spec.get("properties") or {}
         hinted["properties"] = {key: _with_say(key, value) for key, value in inner.items()}
+    elif (spec.get("items") or {}).get("properties"):
+        hinted["items"] = _with_say(name, spec["items"])
+        hinted["say"] = [f"with these {plain}: {{}}", f"the {plain} being {{}}"]
     else:
         hinted["say"] = [
             f"with {plain} {{}}",
             f"using {{}} as the {plain}",
-            f"{plain} should be {{}}",
+            f"the {plain} should be {{}}",
             f"the {plain} is {{}}",
-            f"for {plain} {{}}",
+            f"for the {plain} {{}}",
         ]
     return hinted

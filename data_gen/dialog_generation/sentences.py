@@ -14,14 +14,26 @@ from typing import Literal
 
 Mood = Literal["question", "order", "statement"]
 
-_QUESTION = frozenset(
-    ["what", "what's", "whats", "which", "who", "who's", "whose", "when", "where", "where's", "why", "how", "how's", "is", "are", "am", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "shall", "may", "might", "has", "any"]
+_QUESTION_WORDS = (
+    "what what's whats which who who's whose when where where's why how how's is are am was were do does did can "
+    "could will would should shall may might has any"
 )
+_QUESTION = frozenset(_QUESTION_WORDS.split())
 # Verbs that begin an order. A word that openers also use as a noun ("Price alert", "Score update") is left out.
-_ORDERS = frozenset(
-    ["add", "adapt", "announce", "apply", "arrange", "ask", "assess", "assign", "back", "be", "break", "bring", "broadcast", "buy", "calculate", "call", "cancel", "cap", "carry", "change", "check", "clean", "close", "collect", "combine", "compare", "compress", "compute", "condense", "conjugate", "convert", "correlate", "create", "decode", "deduplicate", "define", "describe", "diagnose", "dig", "do", "draft", "draw", "enrol", "estimate", "evaluate", "explain", "export", "extend", "fetch", "find", "fit", "flip", "follow", "generate", "get", "give", "have", "help", "hold", "identify", "invite", "keep", "lay", "let", "list", "log", "look", "make", "mark", "measure", "move", "name", "notify", "open", "order", "pack", "pay", "pick", "ping", "place", "play", "plot", "plug", "post", "predict", "prepare", "proofread", "publish", "pull", "put", "quote", "rank", "read", "rearrange", "recognise", "recommend", "record", "redeem", "reflect", "remind", "remove", "rename", "render", "renew", "repeat", "replace", "request", "reschedule", "reserve", "return", "rewrite", "roll", "rotate", "run", "save", "say", "scan", "schedule", "search", "see", "send", "set", "show", "sign", "simulate", "solve", "sort", "spin", "split", "start", "state", "suggest", "sum", "summarise", "tailor", "take", "teach", "tell", "tidy", "tile", "track", "translate", "transpose", "try", "turn", "use", "watch", "withdraw", "work", "write", "create", "delete", "update", "describe", "tag", "stop", "cancel", "redeem", "upload", "download", "search", "autocomplete"]
+_ORDER_WORDS = (
+    "add adapt announce apply arrange ask assess assign back be break bring broadcast buy calculate call cancel "
+    "cap carry change check clean close collect combine compare compress compute condense conjugate convert "
+    "correlate create decode deduplicate define describe diagnose dig do draft draw enrol estimate evaluate "
+    "explain export extend fetch find fit flip follow generate get give have help hold identify invite keep lay "
+    "let list log look make mark measure move name notify open order pack pay pick ping place play plot plug post "
+    "predict prepare proofread publish pull put quote rank read rearrange recognise recommend record redeem "
+    "reflect remind remove rename render renew repeat replace request reschedule reserve return rewrite roll "
+    "rotate run save say scan schedule search see send set show sign simulate solve sort spin split start state "
+    "suggest sum summarise tailor take teach tell tidy tile track translate transpose try turn use watch withdraw "
+    "work write delete update tag stop upload download autocomplete"
 )
-_PROPER = frozenset(["Spanish", "Grandma"])
+_ORDERS = frozenset(_ORDER_WORDS.split())
+_PROPER = frozenset(("Spanish", "Grandma"))
 
 _OPENINGS = (
     "Hi, ",
@@ -53,9 +65,12 @@ _NEXT: dict[Mood, tuple[str, ...]] = {
     "statement": ("Also, {}", "{}", "Besides that, {}", "And another thing: {}", "{}", "Apart from that, {}"),
 }
 # A clause that begins with one of these (or a participle) follows its sentence without a comma.
-_TIGHT = frozenset(
-    ["with", "in", "for", "at", "on", "from", "without", "to", "as", "that", "over", "of", "by", "under", "within", "around", "since", "near", "during", "until", "into", "about", "after", "before", "through", "across", "behind", "per", "when", "where", "who", "whose", "and", "plus", "while", "up", "starting", "among", "via", "towards", "inside", "between", "along", "outside", "against", "above", "below"]
+_TIGHT_WORDS = (
+    "with in for at on from without to as that over of by under within around since near during until into about "
+    "after before through across behind per when where who whose and plus while up starting among via towards "
+    "inside between along outside against above below"
 )
+_TIGHT = frozenset(_TIGHT_WORDS.split())
 _LOOSE_PARTICIPLES = frozenset(("being", "nothing", "anything", "something", "everything"))
 
 
@@ -76,9 +91,12 @@ def mood_of(opener: str) -> Mood:
     """Whether an opener asks, orders or states ("I'm off to {town}, what is the weather like" asks)."""
     first, *later = (part.split(" ") for part in re.split(r"[,;:.?!] ", opener))
     head = first[0].lower()
+    if head in _TIGHT and first[1:2] and first[1] in ("when", "which", "what", "whom"):  # "Until when can I sue"
+        return "question"
     if head in _QUESTION and (head != "do" or first[1:2] != ["this"]):
         return "question"
     for words in later:
+        words = words[1:] if words[0] in ("so", "and", "but") and len(words) > 1 else words
         follows = words[1] if len(words) > 1 else ""
         # "do the enrolment" is an order, "which is on for 3 hours" a relative clause
         if words[0].lower() in _QUESTION and (words[0], follows) not in (("do", "the"), ("which", "is")):
@@ -100,8 +118,8 @@ def and_list(texts: Sequence[str]) -> str:
 
 def join_clauses(clauses: Sequence[str]) -> str:
     """Clauses as one: those that bring their own "and" or "plus" come last and get no second one."""
-    own = [clause for clause in clauses if clause.startswith(("and ", "plus "))]
-    bare = [clause for clause in clauses if clause not in own]
+    own = [clause for clause in clauses if _place(clause) == 2]
+    bare = [clause for clause in clauses if _place(clause) < 2]
     if not own:
         return and_list(bare)
     return ", ".join((*bare, *own)) if len(clauses) > 2 else " ".join((*bare, *own))
@@ -111,13 +129,18 @@ def append_clauses(text: str, clauses: Sequence[str], rng: random.Random) -> str
     """A sentence with the clauses of further parameters after it."""
     if not clauses:
         return text
-    # What speaks of a noun ("that are halal") stands best right after the sentence.
-    ordered = sorted(clauses, key=lambda clause: clause.split(" ")[0] not in ("that", "who", "whose"))
+    ordered = sorted(clauses, key=_place)
     tight = _is_tight(ordered[0])
-    if len(ordered) == 2 and tight and rng.random() < 0.4 and not any(c.startswith(("and ", "plus ")) for c in ordered):
+    if len(ordered) == 2 and tight and _place(ordered[1]) < 2 and rng.random() < 0.4:
         return f"{text} {ordered[0]}, {ordered[1]}"
     joined = join_clauses(ordered)
     return f"{text} {joined}" if tight and (len(ordered) == 1 or rng.random() < 0.6) else f"{text}, {joined}"
+
+
+def _place(clause: str) -> int:
+    """What speaks of a noun ("that are halal") stands best right after the sentence, what brings its own "and" last."""
+    first = clause.split(" ")[0]
+    return 0 if first in ("that", "who", "whose") else 2 if first in ("and", "plus") else 1
 
 
 def _is_tight(clause: str) -> bool:
@@ -126,15 +149,18 @@ def _is_tight(clause: str) -> bool:
     return first in _TIGHT or participle
 
 
-def dress(sentences: Sequence[Sentence], rng: random.Random, in_order: bool = False) -> str:
+def dress(sentences: Sequence[Sentence], rng: random.Random, dependent: bool = False, bare: bool = False) -> str:
     """Punctuation, connecting words and manners around bare sentences.
 
     Args:
-        in_order: the second sentence rests on the first one's answer, so it only ever follows with "then".
+        dependent: the second sentence rests on the first one's answer, so it only ever follows with "then".
+        bare: no manners, for a short reply.
     """
+    if bare:
+        return " ".join(capital(sentence) + _mark(sentence) for sentence in sentences)
     said = [_first(sentences[0], rng)]
     for sentence in sentences[1:]:
-        frames = (("Then {}",) if sentence.mood == "order" else ("{}",)) if in_order else _NEXT[sentence.mood]
+        frames = (("Then {}",) if sentence.mood == "order" else ("{}",)) if dependent else _NEXT[sentence.mood]
         frame = rng.choice(frames)
         inner = capital(sentence) if frame == "{}" else lowered(sentence)
         said.append(frame.replace("{}", inner) + _mark(sentence))

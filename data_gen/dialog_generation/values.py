@@ -100,9 +100,9 @@ def _allowed(number: float, spec: Mapping[str, Any]) -> bool:
 
 
 def _integer(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
-    low, high = _bounds(spec, 60, 1)
     step = Fraction(str(spec.get("multipleOf", 1)))
     step = step if step.denominator == 1 else Fraction(step.numerator)
+    low, high = _bounds(spec, 60 * int(step), 1)
     first, last = math.ceil(Fraction(low) / step), math.floor(Fraction(high) / step)
     if last - first > 10_000_000:  # a limit of the machine, not of people
         last = first + 1_000
@@ -126,10 +126,11 @@ def _number(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
         degrees = float(by_kind(spec["kind"], rng))
         if _allowed(degrees, spec):
             return Value(degrees, str(degrees))
-    low, high = _bounds(spec, 100, 0)
+    step = spec.get("multipleOf")
+    low, high = _bounds(spec, 100 * max(step or 1, 1), 0)
     if high < low:
         raise NoValue(name)
-    span, step = high - low, spec.get("multipleOf")
+    span = high - low
     for attempt in range(24):
         if step:
             exact = Fraction(str(step))
@@ -190,7 +191,7 @@ def _string(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
     kind = _FORMATS.get(str(spec.get("format")), "") or spec.get("kind") or kind_of(name)
     for attempt in range(24):
         text = by_kind(kind if attempt < 12 else _ANY[attempt % len(_ANY)], rng)
-        if _fits(text, spec):
+        if fits(text, spec):
             return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else text)
     raise NoValue(name)
 
@@ -207,7 +208,8 @@ def _spoken_date(text: str) -> str:
 _ANY = ("name", "id", "word", "postcode", "url", "email")
 
 
-def _fits(text: str, spec: Mapping[str, Any]) -> bool:
+def fits(text: str, spec: Mapping[str, Any]) -> bool:
+    """Whether a text has the length, format and pattern that a schema asks for."""
     if not spec.get("minLength", 0) <= len(text) <= spec.get("maxLength", len(text)):
         return False
     if spec.get("format") in _FORMATS and not FORMAT_CHECKER.conforms(text, spec["format"]):

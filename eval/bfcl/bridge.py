@@ -122,7 +122,7 @@ def decode_ast(text: str, language: str = "python") -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about odd escapes in the text it is given
             decoded: list[dict[str, Any]] = decoder.default_decode_ast_prompting(text, decoder.ReturnFormat(language))
-    except Exception as error:  # noqa: BLE001 - upstream's rule: whatever the decoder raises means "no call"
+    except Exception as error:
         raise Undecodable(f"{type(error).__name__}: {error}") from None
     return decoded
 
@@ -147,7 +147,7 @@ def check_ast(functions: list[dict[str, Any]], decoded: list[Any], answer: list[
     language = checker.Language(find_category(category).language)
     try:
         result: dict[str, Any] = checker.ast_checker(functions, decoded, answer, language, category, REFERENCE_MODEL)
-    except Exception as error:  # noqa: BLE001 - any failure of the checker is the answer's, with evidence
+    except Exception as error:
         evidence = f"the official checker raises {type(error).__name__}: {error}"
         return {"valid": False, "error": [evidence], "error_type": "checker:raised"}
     return result

@@ -1,6 +1,6 @@
 """A child process for Java and JavaScript answers, whose official parsers a hostile text can hang or crash.
 
-Their regular expressions take exponential time on some texts, and tree-sitter's printer may exhaust the C stack; neither
+Their regular expressions take exponential time on some texts, tree-sitter's printer may exhaust the C stack; neither
 can be stopped inside a process. The child reads one question a line on stdin and writes one verdict a line; when it
 takes too long or dies, that answer is refused and a new child judges the next. Python answers do not need it.
 """

@@ -78,9 +78,9 @@ def build_comparison(results: Mapping[str, Any]) -> Comparison | None:
     base = ("base" if "base" in rest else rest[0]) if rest else None
     pair = [base, tuned] if base else [tuned]
     tests = _tests(results.get("comparisons") or [], base, tuned)
-    names = [name for name in dict.fromkeys(row["category"] for row in rows)]
+    names = list(dict.fromkeys(row["category"] for row in rows))
     lines = [_line(name, [row for row in rows if row["category"] == name], pair, tests) for name in names]
-    sums = [name for name in dict.fromkeys(row["name"] for row in aggregates)]
+    sums = list(dict.fromkeys(row["name"] for row in aggregates))
     totals = [_line(name, [row for row in aggregates if row["name"] == name], pair, tests) for name in sums]
     return Comparison(
         tuned,

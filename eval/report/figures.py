@@ -51,7 +51,7 @@ def _lasts(count: int) -> list[bool]:
 def line_chart(
     lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], x_label: str, y_label: str, width: int = 640
 ) -> str:
-    """Curves over one x axis: (CSS class, points) each, with labelled axes, light rules and the last value written out."""
+    """Curves over one x axis: (CSS class, points) each, with labelled axes, light rules and the last value written."""
     height, left, right, top, bottom = 300, 66, 56, 14, 46
     xs = [x for _, points_ in lines for x, _ in points_]
     ys = [y for _, points_ in lines for _, y in points_]

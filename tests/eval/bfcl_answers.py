@@ -1,4 +1,4 @@
-"""Model answers made from BFCL's gold, for the tests of this folder: right ones, wrong ones, and result files of them."""
+"""Model answers made from BFCL's gold, for the tests here: right ones, wrong ones, and result files of them."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def write_demo_scores(folder: Path) -> None:
         for seed, (model, share) in enumerate({"base": 0.7, "tuned": 0.35}.items()):
             answers = corrupted_answers(name, seed, share)
             spoilt = [id_ for id_, text in answers.items() if text in ("", "I cannot answer that.")]
-            answers |= {id_: HOSTILE for id_ in spoilt[::2]}
+            answers |= dict.fromkeys(spoilt[::2], HOSTILE)
             write_results(folder / "eval" / "result", model, name, answers)
     write_scores(folder / "eval", score_results(folder / "eval" / "result"))
 

@@ -101,7 +101,8 @@ def test_importing_leaves_no_folders_in_site_packages_and_no_vendor_clients_in_m
 def test_an_unwritable_home_falls_back_to_a_temporary_folder(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    code = "import os; os.environ.pop('BFCL_PROJECT_ROOT', None)\nfrom eval.bfcl import bridge\nprint(bridge._project_root())"
+    code = "import os; os.environ.pop('BFCL_PROJECT_ROOT', None)\n"
+    code += "from eval.bfcl import bridge\nprint(bridge._project_root())"
     folder = run_python(code, XDG_CACHE_HOME=str(blocked)).stdout.strip()
     assert "toolace-bfcl-" in folder and not Path(folder).exists(), "made, and removed at exit"
 

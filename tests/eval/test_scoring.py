@@ -177,7 +177,8 @@ def test_only_the_implemented_protocol_is_scored(tmp_path: Path) -> None:
 
 def test_scoring_1240_answers_takes_a_second_of_cpu_with_interpreter_start(tmp_path: Path) -> None:
     write_gold(tmp_path / "result", "m")
-    code = "import sys, pathlib\nfrom eval.bfcl.scoring import score_results\nprint(len(score_results(pathlib.Path(sys.argv[1]))))"
+    code = "import sys, pathlib\nfrom eval.bfcl.scoring import score_results\n"
+    code += "print(len(score_results(pathlib.Path(sys.argv[1]))))"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     command = [sys.executable, "-c", code, str(tmp_path)]

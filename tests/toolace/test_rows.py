@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_rows(path, rows())
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
     assert path.stat().st_mode & 0o777 == 0o644
 
 
@@ -101,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="folder: cannot be written"):
         write_text(tmp_path / "folder", "x")
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
     with pytest.raises(InputError, match="file/log: cannot be written"):
         RowLog(tmp_path / "file" / "log")
 

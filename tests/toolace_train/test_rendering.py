@@ -66,7 +66,10 @@ def test_llama_3_turns_are_masked_exactly_too(turns):
 def test_the_prompt_of_training_is_the_prompt_of_evaluation(smol):
     example = row(0)
     rendered = Renderer(smol).render(example, "row")
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": example["conversations"][0]["value"]}]
+    messages = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": example["conversations"][0]["value"]},
+    ]
     asked = smol.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
     first = next(i for i, label in enumerate(rendered.labels) if label != IGNORED)
     assert rendered.input_ids[:first] == asked

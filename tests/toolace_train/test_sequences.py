@@ -49,9 +49,7 @@ def loss_and_gradients(model, batches):
 def test_shared_prompts_give_the_loss_and_gradients_of_separate_rows(renderer, model_folder):
     rows = rows_of(renderer)
     plain = AutoModelForCausalLM.from_pretrained(model_folder, attn_implementation="eager", dtype=torch.float32)
-    alone = [
-        {"input_ids": torch.tensor([r.input_ids]), "labels": torch.tensor([r.labels])} for r in rows
-    ]
+    alone = [{"input_ids": torch.tensor([r.input_ids]), "labels": torch.tensor([r.labels])} for r in rows]
     wanted, wanted_gradients = loss_and_gradients(plain, alone)
 
     trees = make_trees(rows, 2048, share_prefix=True)

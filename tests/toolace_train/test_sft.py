@@ -136,11 +136,11 @@ def test_broken_rows_are_named_with_file_and_line(tmp_path, model_folder, text, 
 
 
 def test_the_paper_s_hyper_parameters_reach_trl():
-    config = sft_config(load_recipe(ROOT / "recipes" / "toolace8b.yaml"), world_size=None)
+    config = sft_config(load_recipe(ROOT / "recipes" / "toolace8b.yaml"))
     assert (config.learning_rate, config.num_train_epochs) == (1e-4, 3)
     assert config.lr_scheduler_type == "cosine" and config.warmup_steps == 0.1
 
 
 def test_a_key_that_toolace_decides_is_refused():
     with pytest.raises(InputError, match="'packing' is not yours to set"):
-        sft_config(load_recipe(ROOT / "recipes" / "toolace8b.yaml", ["--train.packing", "true"]), world_size=None)
+        sft_config(load_recipe(ROOT / "recipes" / "toolace8b.yaml", ["--train.packing", "true"]))

@@ -1,4 +1,4 @@
-"""A random Llama of a few thousand weights with the embedded model's tokenizer: the real code paths, in milliseconds."""
+"""A tiny random Llama with the embedded model's tokenizer: the real code paths, in milliseconds."""
 
 import shutil
 from pathlib import Path
