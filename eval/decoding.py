@@ -1,7 +1,7 @@
 """Faster greedy decoding on the CPU: a key-value cache with room to grow, and attention that never repeats keys.
 
-transformers' own cache copies all keys and values at every new token, and its attention, once there is a mask, writes them out again
-for each group of query heads. For a small model that is most of the work of a step.
+transformers' own cache copies all keys and values at every new token, and its attention, once there is a mask, writes
+them out again for each group of query heads. For a small model that is much of the work of a step.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def grouped_attention(
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc]
-    """A growing cache layer whose keys and values are views into a larger store: a new token is written, not appended."""
+    """A growing cache layer: keys and values are views into a larger store, and a new token is written into it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -25,7 +25,7 @@ def test_the_quick_commands_run_one_after_another_in_a_fresh_folder(tmp_path):
         program, *words = shlex.split(command)
         if "--dry_run" in words:
             # The plan of the whole demo makes all its data; a smaller share shows the same.
-            words += ["--generate.dialogs.count", "100", "--out", "runs/plan", "--data.files", "[runs/plan/train.jsonl]"]
+            words += ["--generate.dialogs.count=100", "--out=runs/plan", "--data.files=[runs/plan/train.jsonl]"]
         done = subprocess.run(
             [BIN / Path(program).name, *words], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
         )

@@ -39,9 +39,7 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
         self.log = RowLog(self.path, key="step")
         self.started, self.tokens = time.monotonic(), 0.0
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Now and then hands unused memory back."""
         if state.global_step % TRIM_EVERY == 0:
             give_back_memory()

@@ -96,6 +96,6 @@ def steady_memory() -> None:
 
 
 def give_back_memory() -> None:
-    """Returns free pages in the middle of glibc's heap to the system: without it a run's memory grew from 5 to 8 GiB."""
+    """Returns free pages inside glibc's heap to the system: without it a run's memory grew from 5 to 8 GiB."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

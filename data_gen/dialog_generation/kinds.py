@@ -83,6 +83,8 @@ _MADE: dict[str, Any] = {
     "url": lambda rng: f"https://{by_kind('domain_name', rng)}/{rng.choice(('news', 'items', 'start', 'help'))}",
     "id": _id,
     "postcode": lambda rng: str(rng.randrange(10000, 99999)),
+    "account": lambda rng: str(rng.randrange(10**11, 10**12)),
+    "lower": lambda rng: rng.choice(_PLAIN),
     "coordinates_lat": lambda rng: f"{rng.uniform(-60, 70):.4f}",
     "coordinates_lon": lambda rng: f"{rng.uniform(-170, 170):.4f}",
     "word": lambda rng: rng.choice(_PLAIN) + str(rng.randrange(10, 100)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -189,11 +190,21 @@ _FORMATS = {
 
 def _string(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
     kind = _FORMATS.get(str(spec.get("format")), "") or spec.get("kind") or kind_of(name)
-    for attempt in range(24):
-        text = by_kind(kind if attempt < 12 else _ANY[attempt % len(_ANY)], rng)
+    for other in (*[kind] * 12, *_ANY):
+        text = by_kind(other, rng)
         if fits(text, spec):
             return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else text)
+    text = _resource_name(str(spec.get("pattern")), rng)
+    if text and fits(text, spec):
+        return Value(text, text)
     raise NoValue(name)
+
+
+def _resource_name(pattern: str, rng: random.Random) -> str:
+    """`projects/main-data/locations/north-report` for Google's `^projects/[^/]+/locations/[^/]+$`; "" for others."""
+    if not re.fullmatch(r"\^(?:[A-Za-z]+|\[\^/\]\+)(?:/(?:[A-Za-z]+|\[\^/\]\+))*\$", pattern):
+        return ""
+    return re.sub(r"\[\^/\]\+", lambda _: by_kind("name", rng), pattern.strip("^$"))
 
 
 def _spoken_date(text: str) -> str:
@@ -205,7 +216,7 @@ def _spoken_date(text: str) -> str:
     return f"{on:%B} {on.day}, {on.year}"
 
 
-_ANY = ("name", "id", "word", "postcode", "url", "email")
+_ANY = ("name", "id", "word", "postcode", "url", "email", "uuid", "account", "lower", "ipv4", "moment")
 
 
 def fits(text: str, spec: Mapping[str, Any]) -> bool:

@@ -134,8 +134,27 @@ def test_texts_respect_their_length(seed: int, low: int, extra: int) -> None:
     assert low <= len(text) <= low + extra
 
 
+def test_a_resource_name_is_made_from_its_pattern() -> None:
+    spec = {"type": "string", "pattern": "^projects/[^/]+/locations/[^/]+$"}
+    names = {draw(spec, random.Random(seed), "parent").argument for seed in range(30)}
+    assert all(re.fullmatch(r"projects/[a-z]+-[a-z]+/locations/[a-z]+-[a-z]+", name) for name in names)
+    assert len(names) > 20
+
+
 @pytest.mark.parametrize(
-    "pattern", [r"^[A-Z]{1,3}-\d+$", r"^\d{5}$", r"^[a-z]+-[a-z]+$", r"@", r"^https://", r"^[a-z]+\d+$", r"\p{Lu}"]
+    "pattern",
+    [
+        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}",
+        r"^\d{12}$",
+        r"^[a-z]+$",
+        r"^[A-Z]{1,3}-\d+$",
+        r"^\d{5}$",
+        r"^[a-z]+-[a-z]+$",
+        r"@",
+        r"^https://",
+        r"^[a-z]+\d+$",
+        r"\p{Lu}",
+    ],
 )
 def test_texts_fit_their_pattern(pattern: str) -> None:
     rng = random.Random(4)
