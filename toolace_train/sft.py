@@ -110,6 +110,7 @@ def sft_config(recipe: Recipe) -> Any:
         "bf16": False,
         "report_to": "tensorboard",
         "dataloader_pin_memory": False,
+        "per_device_train_batch_size": 1,  # a micro-batch is one flattened row; schedule.py counts on the same
     }
     try:
         return SFTConfig(

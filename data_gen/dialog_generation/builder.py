@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,7 +123,8 @@ class DialogBuilder:
         first, second, returned, parameter = self.rng.choice(links)
         text, one, others = self.user.ask_then(first, second, parameter, _noun(parameter))
         value = self.user.value(phrases_of(second).specs[parameter], parameter).argument
-        if str(value).lower() in text.lower():
+        # A value made of words of the request ("x = y" after "where x is 2 and y is 3") would not be the result's.
+        if all(word in text.lower() for word in re.findall(r"\w{3,}", str(value).lower())):
             raise Unfit
         result = self.tool.answer(first, one, {returned: value})
         if json.dumps(value, ensure_ascii=False) not in result:

@@ -60,8 +60,14 @@ def _email(rng: random.Random) -> str:
     return f"{first}.{last}@{rng.choice(('example.com', 'mail.com', 'northwind.io', 'company.org'))}"
 
 
+# They read as a blank to be filled in, or worse.
+_NO_PREFIX = frozenset(("TBD", "TBA", "TBC", "XXX", "NAN", "NA", "ASS", "SEX", "FUK"))
+
+
 def _id(rng: random.Random) -> str:
     letters = "".join(rng.choice("ABCDEFGHKLMNPQRSTUVWXYZ") for _ in range(rng.choice((1, 2, 3))))
+    if letters in _NO_PREFIX:
+        letters = letters[0]
     return f"{letters}-{rng.randrange(100, 99999)}"
 
 

@@ -130,7 +130,7 @@ def append_clauses(text: str, clauses: Sequence[str], rng: random.Random) -> str
     if not clauses:
         return text
     ordered = sorted(clauses, key=_place)
-    tight = _is_tight(ordered[0])
+    tight = _is_tight(ordered[0]) and ordered[0].split(" ")[0] != text.split(" ")[-1]
     if len(ordered) == 2 and tight and _place(ordered[1]) < 2 and rng.random() < 0.4:
         return f"{text} {ordered[0]}, {ordered[1]}"
     joined = join_clauses(ordered)

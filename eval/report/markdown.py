@@ -76,6 +76,12 @@ def cell(text: object) -> str:
 
 def counts_text(counts: dict[str, Any]) -> str:
     """`kept 1,200, rejected 34`: the counts of a stage, numbers with separators."""
-    return ", ".join(
-        f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in counts.items()
-    )
+    return ", ".join(f"{key} {_shown(value)}" for key, value in counts.items() if value != {})
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({counts_text(value)})"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

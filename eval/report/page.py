@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from eval.report import figures, wording
 from eval.report.comparison import Comparison, build_comparison
-from eval.report.markdown import render_markdown
+from eval.report.markdown import counts_text, render_markdown
 from eval.report.run_folder import RunFolder, read_run
 from eval.report.samples import OUTCOMES, Sample, draw_samples
 from toolace import __version__
@@ -158,4 +158,6 @@ def render_html(view: dict[str, Any]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     style = (HERE / "page.css").read_text(encoding="utf-8")
     template = environment.get_template("page.html.j2")
-    return template.render(**view, figures=figures, wording=wording, style=style, script=script, digest=digest)
+    return template.render(
+        **view, counts_text=counts_text, figures=figures, wording=wording, style=style, script=script, digest=digest
+    )

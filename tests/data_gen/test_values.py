@@ -258,6 +258,12 @@ def test_a_name_says_its_kind_by_whole_words(name: str, kind: str) -> None:
     assert kind_of(name) == kind
 
 
+def test_an_identifier_never_looks_like_a_blank() -> None:
+    rng = random.Random(0)
+    prefixes = {by_kind("id", rng).split("-")[0] for _ in range(60_000)}
+    assert len(prefixes) > 8_000 and not prefixes & {"TBD", "TBA", "XXX", "NAN"}
+
+
 def test_fits_looks_at_length_format_and_pattern() -> None:
     assert fits("2026-03-14", {"format": "date", "maxLength": 10, "pattern": "^2026"})
     assert not fits("2026-03-14", {"maxLength": 9})
