@@ -145,7 +145,8 @@ def make_plan(recipe: Recipe) -> str:
     name = settings.model_name_or_path
     parameters = count_parameters(recipe, name)
     tokenizer, note = _tokenizer(name)
-    rows = load_training_set(data, Renderer(tokenizer, template_text(settings)))
+    # Another model's turns are no special tokens to the embedded tokenizer; its own turns cost about as much.
+    rows = load_training_set(data, Renderer(tokenizer, None if note else template_text(settings)))
     timing = schedule(recipe, len(rows.trees), world_size=1)
     longest = max(len(tree.input_ids) for tree in rows.trees) * timing.per_device
     memory = estimate_memory(parameters, recipe, longest, rows.trained / rows.tokens)

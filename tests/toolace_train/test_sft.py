@@ -47,7 +47,7 @@ def test_a_run_leaves_an_adapter_with_the_stock_tokenizer_and_a_second_run_does_
     assert config["base_model_name_or_path"] == str(model_folder) and config["r"] == 4
     log = log_of(tmp_path / "run")
     assert [row["step"] for row in log] == list(range(1, 25))
-    assert log[-1]["loss"] < log[0]["loss"] * 0.9
+    assert log[-1]["loss"] < log[0]["loss"] - 0.1
     stage = json.loads((tmp_path / "run" / "manifest.json").read_text())["stages"]["train"]
     assert stage["counts"]["rows"] == 24 and stage["counts"]["steps"] == 24
     before = (adapter / "adapter_model.safetensors").stat().st_mtime_ns
