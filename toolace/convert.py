@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
+from toolace.errors import InputError
 from toolace.formats import FORMATS, read_any
 from toolace.rows import write_rows
 
@@ -42,7 +44,11 @@ def app(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     to_row = FORMATS[options.to].to_row
     out = options.out or options.file.with_name(f"{options.file.stem}.{options.to}.jsonl")
-    count = write_rows(out, (to_row(dialog) for dialog in read_any(options.file)))
+    dialogs = read_any(options.file)
+    first = next(dialogs, None)
+    if first is None:
+        raise InputError("holds no rows", where=options.file, fix="Give a file with one JSON object on each line.")
+    count = write_rows(out, (to_row(dialog) for dialog in chain([first], dialogs)))
     if options.json:
         print(json.dumps({"file": str(options.file), "to": options.to, "out": str(out), "rows": count}))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from toolace.calls import Call
 from toolace.errors import InputError
-from toolace.rows import load, write_rows
+from toolace.rows import load, strict_json, write_rows
 from toolace.tools import Tool
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -87,7 +86,7 @@ def read_call(item: Any) -> Call:
     arguments = item.get("arguments")
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
+            arguments = strict_json(arguments)
         except (ValueError, RecursionError):
             raise InputError(f"arguments of the call to {item['name']!r} are not JSON", fix="Repair the row.") from None
     if arguments is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +70,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
 def _parse_line(raw: bytes, path: Path, number: int) -> Row:
     where = f"{path}:{number}"
     try:
-        row = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"), parse_constant=_refuse)
+        row = strict_json(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 (byte {error.start})", where=where, fix="Save the file as UTF-8.") from None
     except (ValueError, RecursionError) as error:
@@ -80,8 +81,20 @@ def _parse_line(raw: bytes, path: Path, number: int) -> Row:
     return row
 
 
+def strict_json(text: str) -> Any:
+    """Parses JSON; ValueError for what Python accepts beyond it: NaN, infinities, and numbers that overflow to one."""
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+
+
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large for a number")
+    return value
 
 
 def load(path: str | Path, build: Callable[[Row], Any]) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolace.errors import InputError
+from toolace.launch import is_recipe
 from toolace.recipe import Recipe, load_recipe
 
 USAGE = """usage: accelerate launch RECIPE [--section.key value ...] [--dry_run]
@@ -84,6 +85,9 @@ def train(argv: Sequence[str]) -> int:
     parser = _parser("train", "Trains a recipe: accelerate launch with the recipe's accelerate_config.")
     arguments, overrides = parser.parse_known_args(argv)
     recipe = load_recipe(arguments.recipe, [word for word in overrides if word not in ("--dry_run", "--dry-run")])
+    if not is_recipe(arguments.recipe):
+        fix = "Begin and end it as recipes/smollm2_135m.yaml does: two lines make the YAML file runnable."
+        raise InputError("is not a runnable recipe", where=arguments.recipe, fix=fix)
     config = recipe.values.get("accelerate_config")
     if config is not None and not Path(str(config)).is_file():
         raise InputError("no such accelerate config", where=str(config), fix="See accelerate_configs/.")

@@ -91,7 +91,14 @@ def lora_config(recipe: Recipe) -> Any | None:
 
     values = recipe.mapping("lora")
     check_keys(f"{recipe.path}: lora", values, {field.name for field in dataclasses.fields(LoraConfig)})
-    return LoraConfig(task_type="CAUSAL_LM", **values)
+    rank = values.get("r", 8)
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+        raise InputError(f"r is {rank!r}", where=f"{recipe.path}: lora", fix="Give a whole number of at least 1.")
+    try:
+        return LoraConfig(task_type="CAUSAL_LM", **values)
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"LoraConfig refuses it: {reason}", where=f"{recipe.path}: lora", fix="Correct it.") from None
 
 
 def check_keys(where: str, values: Mapping[str, Any], known: set[str]) -> None:

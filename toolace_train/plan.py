@@ -15,6 +15,7 @@ from toolace_train.model import load_tokenizer, locate, lora_config, template_te
 from toolace_train.rendering import Renderer
 from toolace_train.schedule import Schedule, schedule
 from toolace_train.settings import DataSettings, ModelSettings
+from toolace_train.sft import check_training_values
 
 GIB = 2**30
 # Peak dense bf16 rates from the vendors' data sheets, and the share of it that LoRA runs commonly reach.
@@ -143,6 +144,7 @@ def make_plan(recipe: Recipe) -> str:
     """The plan as text. Raises InputError where training would."""
     settings, data = recipe.settings("model", ModelSettings), recipe.settings("data", DataSettings)
     name = settings.model_name_or_path
+    check_training_values(recipe)
     parameters = count_parameters(recipe, name)
     tokenizer, note = _tokenizer(name)
     # Another model's turns are no special tokens to the embedded tokenizer; its own turns cost about as much.

@@ -83,6 +83,25 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     return 0
 
 
+def check_training_values(recipe: Recipe) -> None:
+    """Refuses `train` keys and values that training would refuse, without touching the run folder.
+
+    Raises:
+        InputError: an unknown key, or a number that is none or out of range.
+    """
+    from trl import SFTConfig
+
+    values, where = recipe.mapping("train"), f"{recipe.path}: train"
+    check_keys(where, values, {field.name for field in dataclasses.fields(SFTConfig)})
+    for key in OURS:
+        if key in values:
+            raise InputError(f"the key {key!r} is not yours to set", where=where, fix=f"Remove it: {OURS[key]}.")
+    for key in ("learning_rate", "num_train_epochs", "warmup_steps", "logging_steps", "save_steps"):
+        value = values.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            raise InputError(f"{key} is {value!r}", where=where, fix="Give a number that is not negative.")
+
+
 def sft_config(recipe: Recipe) -> Any:
     """The recipe's `train` section as an SFTConfig, with what this trainer decides filled in.
 
@@ -96,10 +115,7 @@ def sft_config(recipe: Recipe) -> Any:
 
     values = recipe.mapping("train")
     where = f"{recipe.path}: train"
-    check_keys(where, values, {field.name for field in dataclasses.fields(SFTConfig)})
-    for key in OURS:
-        if key in values:
-            raise InputError(f"the key {key!r} is not yours to set", where=where, fix=f"Remove it: {OURS[key]}.")
+    check_training_values(recipe)
     if not torch.cuda.is_available():
         # `accelerate launch --multi_gpu` without GPUs would otherwise start processes that each train alone.
         values.setdefault("use_cpu", True)

@@ -58,3 +58,16 @@ def test_an_unknown_format_is_bad_usage(source: Path, capsys: pytest.CaptureFixt
         app([str(source), "--to", "yaml"])
     assert stop.value.code == 2
     assert "yaml" in capsys.readouterr().err
+
+
+def test_an_empty_file_and_a_number_too_large_are_refused_and_nothing_is_written(tmp_path):
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    with pytest.raises(InputError, match=r"empty.jsonl: holds no rows"):
+        app([str(empty), "--to", "trl"])
+    huge = tmp_path / "huge.jsonl"
+    call = '{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\\"a\\": 1e400}"}}'
+    huge.write_text('{"messages": [{"role": "assistant", "content": "", "tool_calls": [' + call + "]}]}\n")
+    with pytest.raises(InputError, match=r"huge.jsonl:1.*arguments of the call to 'f' are not JSON"):
+        app([str(huge), "--to", "sharegpt"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.jsonl", "huge.jsonl"]

@@ -90,3 +90,17 @@ def test_without_weights_and_network_launching_the_8b_recipe_ends_in_one_line_an
     lines = [line for line in done.stderr.splitlines() if line.startswith("toolace:")]
     assert len(lines) == 1 and "hf download meta-llama/Llama-3.1-8B-Instruct" in lines[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lora.r", "0"], "r is 0"),
+        (["--train.learning_rate", "abc"], "learning_rate is 'abc'"),
+        (["--train.num_train_epochs", "-3"], "num_train_epochs is -3"),
+        (["--train.nope", "1"], "unknown key 'nope'"),
+    ],
+)
+def test_a_plan_refuses_what_training_would_refuse(words, message):
+    with pytest.raises(InputError, match=message):
+        make_plan(load_recipe(BIG, words))
