@@ -24,7 +24,6 @@ class Mix:
     """What share of dialogs is what. Shares of one mapping are weights; they need not sum to 1.
 
     Attributes:
-        types: dialog type -> weight (single, parallel, dependent, non_tool_use).
         parallel_same: share of parallel turns that call one tool several times; the rest call different tools.
         non_tool_use: kind -> weight: irrelevant (no candidate fits), missing (a required value is not given), chat.
         results: share of dialogs that go on with tool results and a summary; the rest end with the call.
@@ -34,7 +33,6 @@ class Mix:
         optional: share of optional parameters that a request gives.
     """
 
-    types: Mapping[str, float]
     parallel_same: float
     non_tool_use: Mapping[str, float]
     results: float

@@ -35,7 +35,8 @@ class DialogSettings:
         near_share: share of the other candidates taken from the domain of the first (near misses).
         everyday_share: share of tool lists drawn from everyday documents; the rest from real cloud documents.
         system_prompts: name of a system prompt -> weight.
-        types, parallel_same, non_tool_use, results, turns, answered, errors, optional: see `Mix`.
+        types: dialog type -> weight (single, parallel, dependent, non_tool_use).
+        parallel_same, non_tool_use, results, turns, answered, errors, optional: see `Mix`.
     """
 
     count: int = 1200
@@ -84,7 +85,6 @@ class DialogSettings:
     def mix(self) -> Mix:
         """The part that the builder reads."""
         return Mix(
-            self.types,
             self.parallel_same,
             self.non_tool_use,
             self.results,

@@ -99,7 +99,6 @@ def test_an_irrelevant_request_is_about_none_of_the_candidates_domains() -> None
 
 def mix(**changes: Any) -> Mix:
     whole: dict[str, Any] = {
-        "types": {"single": 1},
         "parallel_same": 0.5,
         "non_tool_use": {"irrelevant": 1, "missing": 1},
         "results": 1.0,
