@@ -22,7 +22,7 @@ from data_gen.documents.limits import (
 )
 from data_gen.documents.naming import identifier, singular, snake, styled
 from data_gen.documents.plain_text import PARAMETER_CHARACTERS, TOOL_CHARACTERS, opening, plain
-from data_gen.documents.services import choose, is_dotted, kind_of, package_folder
+from data_gen.documents.services import Draw, choose, every, is_dotted, kind_of, package_folder
 from toolace import InputError
 
 Shape = Mapping[str, Any]
@@ -49,12 +49,13 @@ def services() -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
 
 
-def read(services: Sequence[str] | int | None = None, *, seed: int = 0) -> Iterator[Document]:
+def read(services: Sequence[str] | int | None = None, *, seed: int = 0, draw: Draw = every) -> Iterator[Document]:
     """Yields the operations that are not deprecated, service by service; a service is parsed when its turn comes.
 
     Args:
         services: short names; or how many, of as many kinds as possible; or None for all.
         seed: decides which services a count means.
+        draw: which operations of a service are read.
 
     Raises:
         InputError: botocore is not installed, or has no such service.
@@ -64,7 +65,8 @@ def read(services: Sequence[str] | int | None = None, *, seed: int = 0) -> Itera
     for name in choose(known, services, seed, "botocore"):
         path = _newest(folder / name)
         if path is not None:
-            yield from _Service(name, _model(path), f"botocore/data/{path.relative_to(folder)}", version).documents()
+            place = f"botocore/data/{path.relative_to(folder)}"
+            yield from _Service(name, _model(path), place, version).documents(draw)
 
 
 def _newest(folder: Path) -> Path | None:
@@ -93,13 +95,15 @@ class _Service:
         self.mentioned = {name for name in (*members, *model["operations"]) if "_" in snake(name)}
         self.source = {"package": "botocore", "version": version, "file": file}
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, draw: Draw) -> Iterator[Document]:
         """The service's operations by name, deprecated and streaming ones left out."""
+        known = []
         for name, operation in sorted(self.model["operations"].items()):
             text = operation.get("documentation") or ""
-            if operation.get("deprecated") or _WITHDRAWN.search(plain(text)[:200]) or self._streams(operation):
-                continue
-            yield self._document(name, operation, text)
+            if not (operation.get("deprecated") or _WITHDRAWN.search(plain(text)[:200]) or self._streams(operation)):
+                known.append((name, operation, text))
+        for place in draw("botocore", self.title, len(known)):
+            yield self._document(*known[place])
 
     def _streams(self, operation: Mapping[str, Any]) -> bool:
         """Whether it sends or gives events bit by bit, which is no function call."""

@@ -17,6 +17,7 @@ import yaml
 from data_gen.documents.document import Document
 
 FOLDER = Path(__file__).parent / "everyday"
+PACKAGE = "toolace"
 # What a seed says to the user agent about a parameter; none of it is part of the tool.
 HINTS = frozenset({"kind", "values", "say", "say_true", "say_false", "min_items", "max_items"})
 
@@ -41,8 +42,8 @@ def read() -> Iterator[Document]:
         if seed.get("required"):
             parameters["required"] = list(seed["required"])
         source = {
-            "package": "toolace",
-            "version": version("toolace"),
+            "package": PACKAGE,
+            "version": version(PACKAGE),
             "file": f"data_gen/documents/everyday/{seed['file']}",
             "operation": seed["name"],
         }

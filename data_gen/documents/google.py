@@ -20,7 +20,7 @@ from data_gen.documents.limits import (
 )
 from data_gen.documents.naming import action_name, identifier, singular, snake, styled
 from data_gen.documents.plain_text import PARAMETER_CHARACTERS, TOOL_CHARACTERS, opening, plain
-from data_gen.documents.services import choose, is_dotted, kind_of, package_folder
+from data_gen.documents.services import Draw, choose, every, is_dotted, kind_of, package_folder
 from toolace.rows import read_json
 
 Schema = dict[str, Any]
@@ -50,12 +50,13 @@ def services() -> list[str]:
     return sorted(_files(_folder()[0]))
 
 
-def read(services: Sequence[str] | int | None = None, *, seed: int = 0) -> Iterator[Document]:
+def read(services: Sequence[str] | int | None = None, *, seed: int = 0, draw: Draw = every) -> Iterator[Document]:
     """Yields the methods that are not deprecated, API by API; a document is parsed when its turn comes.
 
     Args:
         services: short names; or how many, of as many kinds as possible; or None for all.
         seed: decides which services a count means.
+        draw: which operations of a service are read.
 
     Raises:
         InputError: google-api-python-client is not installed, or has no such API.
@@ -64,7 +65,7 @@ def read(services: Sequence[str] | int | None = None, *, seed: int = 0) -> Itera
     files = _files(folder)
     for name in choose(sorted(files), services, seed, "google-api-python-client"):
         place = f"googleapiclient/discovery_cache/documents/{files[name].name}"
-        yield from _Api(name, read_json(files[name]), place, version).documents()
+        yield from _Api(name, read_json(files[name]), place, version).documents(draw)
 
 
 def _folder() -> tuple[Path, str]:
@@ -101,17 +102,20 @@ class _Api:
         self.source = {"package": "google-api-python-client", "version": version, "file": file}
         self.common = set(root.get("parameters", {}))
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, draw: Draw) -> Iterator[Document]:
         """The API's methods by id, deprecated and media ones left out; their names are unique within the API."""
         methods = sorted(_methods(self.root), key=lambda pair: (len(pair[0]), pair[0], pair[1]["id"]))
         taken: dict[str, str] = {}
+        known = []
         for chain, method in methods:
             text = method.get("description") or ""
             if method.get("deprecated") or _WITHDRAWN.search(plain(text)[:200]):
                 continue
             action = action_name(chain, method["id"].rpartition(".")[2], taken)
             taken[action] = method["id"]
-            yield self._document(chain, method, action, text)
+            known.append((chain, method, action, text))
+        for place in draw("google-api-python-client", self.title, len(known)):
+            yield self._document(*known[place])
 
     def _document(self, chain: tuple[str, ...], method: Mapping[str, Any], action: str, text: str) -> Document:
         response = method.get("response", {}).get("$ref")

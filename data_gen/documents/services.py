@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -17,6 +17,13 @@ import yaml
 from toolace import InputError
 
 OTHER = "Cloud operations"
+# Which of a service's operations to read: (publisher, title, number of operations) -> their places, in order.
+Draw = Callable[[str, str, int], Sequence[int]]
+
+
+def every(publisher: str, title: str, count: int) -> Sequence[int]:
+    """All operations of a service."""
+    return range(count)
 
 
 @cache

@@ -1,0 +1,91 @@
+"""What an operation takes that nobody asks for: credentials, paging, transport, withdrawn parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from data_gen.documents.limits import IGNORED
+from data_gen.documents.naming import snake
+
+# Credentials and transport by any name: a person never says them, so a call never holds them.
+_SECRET = re.compile(
+    r"(?:x_)?(?:api_?key|app_?key|appid|app_id_key|access_?token|auth(?:entication|orization)?_?(?:token|key)?|"
+    r"authorization|bearer(?:_token)?|client_secret|api_?secret|app_?secret|subscription_?key|session_?token|csrf(?:_?token)?|"
+    r"xsrf_token|jwt|id_token|refresh_token|oauth_\w+|api_version|user_agent|accept(?:_language|_encoding)?|content_type|"
+    r"callback|jsonp|prettyprint|pretty_print|signature|nonce)"
+)
+# More names of paging and sorting than other corpora have, and OData's ways to shape an answer.
+_PAGING_WORDS = (
+    "per_page offset cursor skip top pagesize page_no page_num pagenum items_per_page results_per_page start_cursor "
+    "end_cursor starting_after ending_before pagination paginate sort_direction sort_dir orderby order_direction "
+    "select expand count include_count per_page_count pretty envelope maxresults pagetoken continuation_token"
+)
+# Names of paging and transport in a query, of content in a body.
+_BODY_WORDS = frozenset(("kind", "key", "version", "order", "sort", "marker", "fields", "callback", "limit", "page"))
+_PAGING = frozenset(_PAGING_WORDS.split())
+_WITHDRAWN = re.compile(r"\bdeprecated\b|no longer (?:available|supported|used)|\bobsolete\b", re.IGNORECASE)
+_FORMATS = frozenset(("json", "xml", "csv", "yaml", "yml", "html", "jsonp", "rss", "txt", "text"))
+# Parameters that choose the form of the answer, when all their values are such forms.
+_CHOOSES_FORM = frozenset(("format", "output", "response_format", "output_format", "ext", "extension", "type"))
+
+
+class Noise:
+    """Which parameters of one description are left out.
+
+    Args:
+        root: the description; its security schemes name the query parameters that hold keys.
+    """
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self.keys = _key_names(root)
+
+    def is_parameter(self, name: str, node: Mapping[str, Any], schema: Any) -> bool:
+        """Whether a path, query or form parameter is left out; of required ones only credentials and forms are.
+
+        Args:
+            name: as the description writes it.
+            node: the parameter object.
+            schema: its schema.
+        """
+        own, place = snake(name), node.get("in")
+        if place == "formData":
+            return own in self.keys
+        if own in self.keys or _SECRET.fullmatch(own):
+            return True
+        if place == "query" and node.get("required") is not True:
+            text = node.get("description")
+            if own in _PAGING or (own in IGNORED and own != "kind") or node.get("deprecated") is True:
+                return True
+            if isinstance(text, str) and _WITHDRAWN.search(text[:120]):
+                return True
+        if own in ("page", "limit"):
+            return place == "query"
+        return own in _CHOOSES_FORM and _is_form(own, place, schema)
+
+    def is_member(self, name: str, required: bool) -> bool:
+        """Whether a member of a request body is left out."""
+        own = snake(name)
+        return own in self.keys or bool(_SECRET.fullmatch(own)) or (own in IGNORED - _BODY_WORDS and not required)
+
+
+def _is_form(name: str, place: Any, schema: Any) -> bool:
+    """Whether the values are forms of an answer: json, xml, csv."""
+    if name == "format" and place == "path":
+        return True
+    stated = schema if isinstance(schema, dict) else {}
+    values = stated.get("enum")
+    listed = values if isinstance(values, list) and values else [stated.get("default")]
+    return {str(value).lower() for value in listed} <= _FORMATS
+
+
+def _key_names(root: Mapping[str, Any]) -> frozenset[str]:
+    """Query parameters that the security schemes declare as keys."""
+    components = root.get("components")
+    schemes = components.get("securitySchemes") if isinstance(components, dict) else root.get("securityDefinitions")
+    names = set()
+    for scheme in (schemes or {}).values() if isinstance(schemes, dict) else ():
+        if isinstance(scheme, dict) and scheme.get("type") == "apiKey" and isinstance(scheme.get("name"), str):
+            names.add(snake(scheme["name"]))
+    return frozenset(names)
