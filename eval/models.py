@@ -1,49 +1,22 @@
-"""Answers from a model: one small protocol, and the backend for local models through transformers."""
+"""The backend for local models through transformers: whole models and LoRA adapters, in batches of similar length."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from eval.asking import Answer, Ask, Dialog, T, lead_in_rounds
+from eval.chat_template import ChatTemplate, or_explain
+from eval.native_calls import read_native_calls
 from toolace.embedded import resolve_model
 from toolace.errors import InputError
 
-Messages = Sequence[dict[str, str]]
-
 # Finished rows leave the batch when no more than this share of it is going on: leaving copies the cache of the rest.
 LEAVE_AT = 0.75
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model said to one prompt.
-
-    Attributes:
-        index: place of the prompt in the list that was asked.
-        text: the answer without the token that ends the turn.
-        input_tokens, output_tokens: lengths in tokens; the end-of-turn token counts as output.
-        seconds: time of the batch divided by its size.
-        complete: False when `max_new_tokens` cut the answer off.
-    """
-
-    index: int
-    text: str
-    input_tokens: int
-    output_tokens: int
-    seconds: float
-    complete: bool
-
-
-class AnswerModel(Protocol):
-    """Anything that can be asked a list of conversations."""
-
-    def answer(self, conversations: Sequence[Messages], max_new_tokens: int) -> Iterator[list[Answer]]:
-        """Yields lists of answers as they are ready, in any order; greedy decoding."""
-        ...
 
 
 def _quiet() -> None:
@@ -53,17 +26,6 @@ def _quiet() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
-
-
-def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a model or adapter folder, or of a hub id.
-
-    Raises:
-        InputError: nothing there, and the hub does not answer either.
-    """
-    from transformers import AutoTokenizer
-
-    return _or_explain(lambda: AutoTokenizer.from_pretrained(resolve_model(name)), name)
 
 
 def load_model(name: str, dtype: str) -> Any:
@@ -88,9 +50,9 @@ def load_model(name: str, dtype: str) -> Any:
         raise InputError(f"unknown dtype {dtype!r}", where="evaluate.dtype", fix=fix)
     folder = Path(resolve_model(name))
     if (folder / "adapter_config.json").exists():
-        model = _or_explain(lambda: _merged(folder), name)
+        model = or_explain(lambda: _merged(folder), name)
     else:
-        model = _or_explain(lambda: AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32), name)
+        model = or_explain(lambda: AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32), name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and model.config._attn_implementation == "sdpa":
         model.set_attn_implementation(register())
@@ -107,15 +69,6 @@ def _merged(folder: Path) -> Any:
     return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
 
 
-def _or_explain(load: Callable[[], Any], name: str) -> Any:
-    try:
-        return load()
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        fix = "Give a folder with config.json and weights, or a hub id that this machine can download."
-        raise InputError(f"no model can be loaded ({reason})", where=name, fix=fix) from None
-
-
 class LocalModel:
     """A transformers model that answers in batches of similar length.
 
@@ -129,16 +82,21 @@ class LocalModel:
     """
 
     def __init__(self, name: str, dtype: str = "bfloat16", batch_size: int = 32) -> None:
-        self.tokenizer = load_tokenizer(name)
+        self.template = ChatTemplate(name)
+        self.tokenizer = self.template.tokenizer
         self.model = load_model(name, dtype)
         self.batch_size = batch_size
         ends = self.model.generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
         self.ends.discard(None)
 
-    def answer(self, conversations: Sequence[Messages], max_new_tokens: int) -> Iterator[list[Answer]]:
+    def lead(self, dialogs: Iterable[Dialog[T]], max_new_tokens: int, at_once: int | None = None) -> Iterator[list[T]]:
+        """Leads dialogs in rounds; see `AnswerModel.lead`."""
+        return lead_in_rounds(partial(self.answer, max_new_tokens=max_new_tokens), dialogs, at_once)
+
+    def answer(self, asks: Sequence[Ask], max_new_tokens: int) -> Iterator[list[Answer]]:
         """Yields one list of answers a batch, shortest prompts first; greedy decoding up to the end of the turn."""
-        rows = [self.encode(conversation) for conversation in conversations]
+        rows = [self.template.token_ids(ask) for ask in asks]
         if not rows:
             return
         shared = common_prefix(rows)
@@ -149,19 +107,16 @@ class LocalModel:
             began = time.monotonic()
             outputs = self._batch([rows[i][shared:] for i in chosen], shared, cache, max_new_tokens)
             seconds = (time.monotonic() - began) / len(chosen)
-            yield [self._read(i, len(rows[i]), ids, seconds) for i, ids in zip(chosen, outputs, strict=True)]
+            yield [
+                self._read(i, len(rows[i]), ids, seconds, native=asks[i].tools is not None)
+                for i, ids in zip(chosen, outputs, strict=True)
+            ]
 
-    def encode(self, conversation: Messages) -> list[int]:
-        """Token ids of a conversation, up to where the assistant's turn begins."""
-        ids: list[int] = self.tokenizer.apply_chat_template(
-            list(conversation), add_generation_prompt=True, return_dict=True
-        )["input_ids"]
-        return ids
-
-    def _read(self, index: int, length: int, ids: list[int], seconds: float) -> Answer:
+    def _read(self, index: int, length: int, ids: list[int], seconds: float, native: bool) -> Answer:
         ended = bool(ids) and ids[-1] in self.ends
         text = self.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
-        return Answer(index, text, length, len(ids), round(seconds, 4), ended)
+        calls = read_native_calls(text) if native else None
+        return Answer(index, text, length, len(ids), round(seconds, 4), ended, calls)
 
     def _prefill_shared(self, ids: Sequence[int]) -> Any:
         import torch

@@ -7,59 +7,83 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
-from eval.bfcl.categories import CALL_CATEGORIES, CATEGORIES
-from eval.statistics import Stratum, difference_interval, holm, mcnemar, mean_interval, sign_flip, wilson
+from eval.bfcl.aggregation import PROXY, categories_of, columns, official_categories, weights
+from eval.bfcl.protocols import Protocol, find_protocol
+from eval.bfcl.taxonomy import count_errors
+from eval.published.tables import published_rows
+from eval.statistics import (
+    Stratum,
+    difference_interval,
+    holm,
+    mcnemar,
+    mean_interval,
+    minimum_detectable_difference,
+    sign_flip,
+    wilson,
+)
 from toolace import __version__, runs
 from toolace.rows import Row
 
-# The official v4 NonLive score: mean(SimpleAST, multiple, parallel, parallel_multiple), where SimpleAST is the mean of
-# the three languages. Irrelevance is not in it.
-_SIMPLE = ("simple_python", "simple_java", "simple_javascript")
-NON_LIVE = {**dict.fromkeys(_SIMPLE, 1 / 12), "multiple": 0.25, "parallel": 0.25, "parallel_multiple": 0.25}
-# The official v4 Live score weighs its four categories by their numbers of questions.
-LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
+PRIMARY = "call_mean"
+OFFLINE = "exec_offline"  # the executable questions that need no network, really executed
+# Second readings of a verdict: the field, what it is called behind the category's name, and how it is read.
+SECOND_READINGS = {"strict": "strict", "abstained": "and_abstained"}
 
 Table = dict[str, dict[str, dict[str, Row]]]
 
 
 def build_results(verdicts: Iterable[Mapping[str, Any]], protocol: str = "v4") -> dict[str, Any]:
-    """The object of `results.json`: `{"rows", "aggregates", "comparisons", "versions"}`, scores from 0 to 100.
+    """The object of `results.json`, scores from 0 to 100.
 
     Args:
         verdicts: rows of `verdicts.jsonl`, of one or several models; models are compared in the order they come in.
+        protocol: by which they were scored; it stands in every row.
 
-    Comparisons are b against a over the questions that both answered. `p_holm` corrects a category's p-value for the
-    number of categories compared between the same two models; `call_mean` is the primary comparison and stands alone.
+    Returns:
+        `rows` a category, `aggregates` a column, `comparisons` of b against a over the questions that both answered,
+        `errors` by class, `not_run`: official categories without answers and the columns that are missing for it,
+        `published`: scores of others by the same protocol, and `versions`.
+
+    `p_holm` corrects a category's p-value for the number of categories compared between the same two models, and a
+    column's for the number of columns; `call_mean` is the primary comparison and stands alone.
     """
+    rules = find_protocol(protocol)
+    verdicts = list(verdicts)
     table = tabulate(verdicts)
     rows = [
         _row(model, protocol, name, list(table[model][name].values()))
         for model in table
-        for name in _ordered(table[model])
+        for name in _ordered(table[model], rules)
     ]
-    aggregates = [aggregate for model in table for aggregate in _aggregates(model, protocol, table[model])]
-    comparisons = [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b])]
-    return {"rows": rows, "aggregates": aggregates, "comparisons": comparisons, "versions": versions()}
+    return {
+        "rows": rows,
+        "aggregates": [row for model in table for row in _aggregates(model, rules, table[model])],
+        "comparisons": [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b], protocol)],
+        "errors": count_errors(verdicts),
+        "not_run": [row for model in table for row in _not_run(model, rules, table[model])],
+        "published": published_rows(protocol),
+        "versions": versions(),
+    }
 
 
 def tabulate(verdicts: Iterable[Mapping[str, Any]]) -> Table:
-    """Verdicts by model, category and id."""
+    """Verdicts by model, category and id; those by proxy are a category of their own."""
     table: Table = {}
     for verdict in verdicts:
-        category = table.setdefault(verdict["model"], {}).setdefault(verdict["category"], {})
-        category[verdict["id"]] = dict(verdict)
+        name = verdict["category"] + (PROXY if verdict.get("method") == "gold_call" else "")
+        table.setdefault(verdict["model"], {}).setdefault(name, {})[verdict["id"]] = dict(verdict)
     return table
 
 
-def _ordered(names: Iterable[str]) -> list[str]:
-    known = list(CATEGORIES)
+def _ordered(names: Iterable[str], rules: Protocol) -> list[str]:
+    known = [name for category in rules.categories for name in (category, category + PROXY)]
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
 def _row(model: str, protocol: str, category: str, verdicts: list[Row]) -> Row:
     n, correct = len(verdicts), sum(verdict["valid"] for verdict in verdicts)
     low, high = wilson(correct, n)
-    return {
+    row = {
         "model": model,
         "benchmark": "bfcl",
         "protocol": protocol,
@@ -70,33 +94,60 @@ def _row(model: str, protocol: str, category: str, verdicts: list[Row]) -> Row:
         "low": low,
         "high": high,
     }
+    # Questions that no right answer can pass, and those whose simulated APIs have changed since.
+    marks = {mark: sum(bool(verdict.get(mark)) for verdict in verdicts) for mark in ("unpassable", "stale")}
+    return {**row, **{mark: count for mark, count in marks.items() if count}}
 
 
 def _counts(verdicts: Mapping[str, Row]) -> tuple[int, int]:
     return sum(verdict["valid"] for verdict in verdicts.values()), len(verdicts)
 
 
-def _aggregates(model: str, protocol: str, categories: Mapping[str, Mapping[str, Row]]) -> list[Row]:
-    """`call_mean`, and where all their categories are there, the official `non_live` and `live`; strict irrelevance."""
-    weights: dict[str, dict[str, float]] = {}
-    called = [name for name in CALL_CATEGORIES if name in categories]
+def column_weights(rules: Protocol, sizes: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Weights of categories in every mean that can be computed: `call_mean`, and the official columns.
+
+    A column with a category that was scored by proxy has `_proxy` behind its name: it is not the official number.
+    """
+    found: dict[str, dict[str, float]] = {}
+    called = [name for name in rules.call_categories if name in sizes]
     if called:
-        weights["call_mean"] = dict.fromkeys(called, 1 / len(called))
-    if all(name in categories for name in NON_LIVE):
-        weights["non_live"] = NON_LIVE
-    if all(name in categories for name in LIVE):
-        total = sum(len(categories[name]) for name in LIVE)
-        weights["live"] = {name: len(categories[name]) / total for name in LIVE}
+        found[PRIMARY] = dict.fromkeys(called, 1 / len(called))
+    for name, node in columns(rules.name).items():
+        try:
+            parts = weights(node, sizes)
+        except KeyError:
+            continue
+        found[name + (PROXY if any(part.endswith(PROXY) for part in parts) else "")] = parts
+    return found
+
+
+def _aggregates(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, Row]]) -> list[Row]:
+    """The means of `column_weights`, what was executed, and second readings of verdicts."""
+    sizes = {name: len(verdicts) for name, verdicts in categories.items()}
+    found = column_weights(rules, sizes)
+    executed = [name for name in categories if any(v.get("method") == "executed" for v in categories[name].values())]
+    if executed:
+        total = sum(sizes[name] for name in executed)
+        found[OFFLINE] = {name: sizes[name] / total for name in executed}
     result = []
-    for aggregate, shares in weights.items():
-        value, low, high = mean_interval([(*_counts(categories[name]), share) for name, share in shares.items()])
-        result.append(_aggregate(model, protocol, aggregate, (value, low, high), list(shares)))
-    for name in ("irrelevance", "live_irrelevance"):
-        strict = [bool(verdict["strict"]) for verdict in categories.get(name, {}).values() if "strict" in verdict]
-        if strict:
-            value, bounds = 100 * sum(strict) / len(strict), wilson(sum(strict), len(strict))
-            result.append(_aggregate(model, protocol, f"{name}_strict", (value, *bounds), [name]))
+    for aggregate, shares in found.items():
+        parts = [(*_counts(categories[name]), share) for name, share in shares.items()]
+        result.append(_aggregate(model, rules.name, aggregate, _mean_of(parts), list(shares)))
+    for name in _ordered(categories, rules):
+        for field, suffix in SECOND_READINGS.items():
+            if any(field in verdict for verdict in categories[name].values()):
+                marks = [verdict["valid"] and verdict.get(field, True) for verdict in categories[name].values()]
+                value, bounds = 100 * sum(marks) / len(marks), wilson(sum(marks), len(marks))
+                result.append(_aggregate(model, rules.name, f"{name}_{suffix}", (value, *bounds), [name]))
     return result
+
+
+def _mean_of(parts: list[tuple[int, int, float]]) -> tuple[float, float, float]:
+    """A mean with its interval; that of one category is Wilson's, as in the category's own row."""
+    if len(parts) == 1:
+        correct, n, _ = parts[0]
+        return 100 * correct / n, *wilson(correct, n)
+    return mean_interval(parts)
 
 
 def _aggregate(model: str, protocol: str, name: str, value: tuple[float, float, float], parts: list[str]) -> Row:
@@ -111,24 +162,47 @@ def _aggregate(model: str, protocol: str, name: str, value: tuple[float, float, 
     }
 
 
-def compare(a: str, b: str, left: Mapping[str, Mapping[str, Row]], right: Mapping[str, Mapping[str, Row]]) -> list[Row]:
-    """Paired comparisons of two models: McNemar for each category, and the mean of the call categories first."""
-    strata = {name: _stratum(left[name], right[name]) for name in _ordered(left) if name in right}
+def _not_run(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, Row]]) -> list[Row]:
+    """What an official score would need and was not run; nothing of it counts as 0."""
+    there = {name.removesuffix(PROXY) for name in categories}
+    missing = [name for name in official_categories(rules) if name not in there]
+    if not missing:
+        return []
+    lacking = [name for name, node in columns(rules.name).items() if not there.issuperset(categories_of(node))]
+    return [{"model": model, "protocol": rules.name, "categories": missing, "aggregates": lacking}]
+
+
+def compare(
+    a: str,
+    b: str,
+    left: Mapping[str, Mapping[str, Row]],
+    right: Mapping[str, Mapping[str, Row]],
+    protocol: str = "v4",
+) -> list[Row]:
+    """Paired comparisons of two models: the mean of the call categories first, categories, then official columns."""
+    rules = find_protocol(protocol)
+    strata = {name: _stratum(left[name], right[name]) for name in _ordered(left, rules) if name in right}
     strata = {name: part for name, part in strata.items() if part.n}
     rows = []
     for name, part in strata.items():
-        difference, low, high = difference_interval([part])
         p_value = mcnemar(part.a_only, part.b_only)
-        rows.append(_comparison(a, b, name, p_value, "McNemar, exact", [part], (difference, low, high)))
-    for row, corrected in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = corrected
-    called = [name for name in CALL_CATEGORIES if name in strata]
-    if called:
-        parts = [_weighted(strata[name], 1 / len(called)) for name in called]
+        rows.append(_comparison(a, b, name, p_value, "McNemar, exact", [part], difference_interval([part])))
+    _correct(rows)
+    means = []
+    for name, shares in column_weights(rules, {name: part.n for name, part in strata.items()}).items():
+        parts = [_weighted(strata[category], share) for category, share in shares.items()]
         p_value, how = sign_flip(parts)
         test = f"paired permutation, stratified by category, {how}"
-        rows.insert(0, _comparison(a, b, "call_mean", p_value, test, parts, difference_interval(parts)))
-    return rows
+        means.append(_comparison(a, b, name, p_value, test, parts, difference_interval(parts)))
+    primary = [row for row in means if row["category"] == PRIMARY]
+    official = [row for row in means if row["category"] != PRIMARY]
+    _correct(official)
+    return [*primary, *rows, *official]
+
+
+def _correct(rows: list[Row]) -> None:
+    for row, corrected in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = corrected
 
 
 def _stratum(left: Mapping[str, Row], right: Mapping[str, Row]) -> Stratum:
@@ -149,22 +223,26 @@ def _comparison(
     parts: list[Stratum],
     difference: tuple[float, float, float],
 ) -> Row:
-    return {
+    n, a_only, b_only = (sum(getattr(part, name) for part in parts) for name in ("n", "a_only", "b_only"))
+    row = {
         "a": a,
         "b": b,
         "category": category,
         "p_value": p_value,
         "test": test,
-        "n": sum(part.n for part in parts),
-        "a_only": sum(part.a_only for part in parts),
-        "b_only": sum(part.b_only for part in parts),
+        "n": n,
+        "a_only": a_only,
+        "b_only": b_only,
         "difference": difference[0],
         "low": difference[1],
         "high": difference[2],
     }
+    if len(parts) == 1:
+        row["minimum_detectable"] = minimum_detectable_difference(n, (a_only + b_only) / n)
+    return row
 
 
 def versions() -> dict[str, str]:
     """Versions of what made the scores."""
-    installed = runs.versions(("bfcl-eval", "numpy"))
+    installed = runs.versions(("bfcl-eval", "nvidia-bfcl", "numpy"))
     return {"toolace": __version__, "python": platform.python_version(), **installed}

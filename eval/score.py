@@ -1,8 +1,9 @@
-"""`toolace score`: verdicts and accuracies for result files, by the official rules, in under a second."""
+"""`toolace score`: verdicts and accuracies for result files, by the official rules, in seconds."""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from toolace.errors import InputError
 from toolace.rows import Row, dumps, write_json, write_rows
 
 EXAMPLE = "example: toolace score bfcl --results runs/demo/eval/result --protocol v4"
+MORE_EXAMPLES = "         toolace score bfcl --results result --protocol v3-2024 --data FOLDER_WITH_QUESTIONS"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,9 +29,10 @@ def parser() -> argparse.ArgumentParser:
     benchmarks = main.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK", parser_class=_Parser)
     bfcl = benchmarks.add_parser(
         "bfcl",
-        help="Berkeley Function-Calling Leaderboard, single-turn categories",
-        description="Scores BFCL result files by the official decoder and checkers; no network.",
-        epilog=EXAMPLE,
+        help="Berkeley Function-Calling Leaderboard",
+        description="Scores BFCL result files by the official decoders and checkers.",
+        epilog=f"{EXAMPLE}\n{MORE_EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bfcl.add_argument(
         "--results",
@@ -39,7 +42,16 @@ def parser() -> argparse.ArgumentParser:
         help="folder `result` in the official layout, its parent, or one model's folder",
     )
     bfcl.add_argument(
-        "--protocol", default="v4", metavar="NAME", help="scoring rules: v4 (default), those of the installed bfcl-eval"
+        "--protocol",
+        default="v4",
+        metavar="NAME",
+        help="version of questions, rules and formulas: v4 (default; the installed bfcl-eval), v3-2024 or v1-2024",
+    )
+    bfcl.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with the questions of 2024 (default: downloaded once, and checked)",
     )
     bfcl.add_argument("--partial", action="store_true", help="score the answers that are there; n says how many")
     bfcl.add_argument("--out", type=Path, metavar="DIR", help="for verdicts.jsonl and results.json (default: beside)")
@@ -61,10 +73,12 @@ def app(argv: Sequence[str]) -> int:
 
 def score_bfcl(arguments: argparse.Namespace) -> int:
     """Scores, writes `verdicts.jsonl` and `results.json`, and prints a table (or the object)."""
-    from eval.bfcl.scoring import check_protocol, score_results
+    from eval.bfcl.data import Data
+    from eval.bfcl.scoring import score_results
 
-    check_protocol(arguments.protocol)
-    verdicts = score_results(arguments.results, arguments.protocol, arguments.partial)
+    gc.disable()  # everything read is kept until the end of this short process
+    data = Data(arguments.protocol, arguments.data)
+    verdicts = score_results(arguments.results, data, arguments.partial)
     results = write_scores(arguments.out or default_out(arguments.results), verdicts, arguments.protocol)
     sys.stdout.write(dumps(results) + "\n" if arguments.json else render_table(results))
     return 0
@@ -87,17 +101,49 @@ def default_out(results_dir: Path) -> Path:
 
 
 def render_table(results: dict[str, Any]) -> str:
-    """The scores as text: category, n, correct, accuracy and 95 % interval, for each model; then the comparisons."""
+    """The scores as text: each model's categories and aggregates with 95 % intervals, comparisons, scores of others."""
     lines = []
     for model in dict.fromkeys(row["model"] for row in results["rows"]):
-        lines += [f"model {model}", f"{'category':<26}{'n':>6}{'correct':>9}{'accuracy':>10}   95 % interval"]
-        for row in (row for row in results["rows"] if row["model"] == model):
-            counts = f"{row['category']:<26}{row['n']:>6}{row['correct']:>9}"
-            lines.append(f"{counts}{row['accuracy']:>10.2f}   {row['low']:.2f} to {row['high']:.2f}")
+        own = [row for row in results["rows"] if row["model"] == model]
+        lines += [f"model {model}, BFCL {own[0]['protocol']}"]
+        lines += [f"{'category':<44}{'n':>6}{'correct':>9}{'accuracy':>10}   95 % interval"]
+        for row in own:
+            counts = f"{row['category']:<44}{row['n']:>6}{row['correct']:>9}"
+            lines.append(f"{counts}{row['accuracy']:>10.2f}   {row['low']:.2f} to {row['high']:.2f}{_marks(row)}")
         for row in (row for row in results["aggregates"] if row["model"] == model):
-            lines.append(f"{row['name']:<41}{row['value']:>10.2f}   {row['low']:.2f} to {row['high']:.2f}")
+            lines.append(f"{row['name']:<59}{row['value']:>10.2f}   {row['low']:.2f} to {row['high']:.2f}")
+        for row in (row for row in results["not_run"] if row["model"] == model):
+            lines.append(f"not run: {', '.join(row['categories'])}; so no {', '.join(row['aggregates']) or 'loss'}")
         lines.append("")
     for row in results["comparisons"]:
         change = f"{row['difference']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
-        lines.append(f"{row['b']} - {row['a']}, {row['category']}: {change}, p = {row['p_value']:.2g} ({row['test']})")
-    return "\n".join(lines).rstrip() + "\n"
+        least = f", detectable from {row['minimum_detectable']:.1f}" if "minimum_detectable" in row else ""
+        lines.append(
+            f"{row['b']} - {row['a']}, {row['category']}: {change}, p = {row['p_value']:.2g} ({row['test']}){least}"
+        )
+    return "\n".join([*lines, *_published_lines(results)]).rstrip() + "\n"
+
+
+def _marks(row: dict[str, Any]) -> str:
+    """What a reader must know about a category's questions."""
+    words = {"unpassable": "that no right answer can pass", "stale": "whose simulated APIs have changed since"}
+    told = [f"{row[mark]} {text}" for mark, text in words.items() if row.get(mark)]
+    return f"   ({', '.join(told)})" if told else ""
+
+
+def _published_lines(results: dict[str, Any]) -> list[str]:
+    """Scores that others printed by the same protocol, under the names of those columns that were computed here."""
+    names = list(dict.fromkeys(row["name"].removesuffix("_proxy") for row in results["aggregates"]))
+    rows = [row for row in results["published"] if any(name in row["scores"] for name in names)]
+    names = [name for name in names if any(name in row["scores"] for row in rows)]
+    if not rows:
+        return []
+    widths = [max(8, len(name) + 2) for name in names]
+    head = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    lines = ["", f"published, by the same protocol{' ' * 10}{head}"]
+    for source in dict.fromkeys((row["source"], row["date"]) for row in rows):
+        lines.append(f"{source[0]}, {source[1]}")
+        for row in (row for row in rows if (row["source"], row["date"]) == source):
+            cells = [f"{row['scores'][n]:.2f}" if n in row["scores"] else "" for n in names]
+            lines.append(f"  {row['model']:<39}" + "".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)))
+    return lines

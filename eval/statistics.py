@@ -7,13 +7,14 @@ models that answer the same questions are not independent samples. Randomness co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 DRAWS = 20_000  # our choice: the bootstrap's percentiles move by less than 0.1 points between seeds
 EXACT_CELLS = 4_000_000  # longest array for the exact permutation test (32 MB); beyond it, Monte Carlo
 MONTE_CARLO_DRAWS = 200_000
+FEWEST_DISCORDANT = 6  # 2 / 2^6 = 0.031 is below 0.05, 2 / 2^5 is not
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,50 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = running
     return adjusted
+
+
+def minimum_detectable_difference(n: int, discordant: float, power: float = 0.8) -> float:
+    """The smallest true difference, in points, that a paired test of n questions finds with the given power.
+
+    Args:
+        n: questions that both models answer.
+        discordant: share of the questions that only one of the two gets right; a true difference cannot be larger.
+        power: probability of a p-value below 5 %.
+
+    Solves n d² = (z_97.5 sqrt(s) + z_power sqrt(s - d²))² for the difference d, where s is the share of discordant
+    questions (O. S. Miettinen, Biometrics 24 (1968) 339-352; R. J. Connor, Biometrics 43 (1987) 207-211). When no
+    difference up to `discordant` is enough, more questions would have to be discordant: then s = d, and at least the
+    six discordant questions, all in one direction, that an exact test needs for a p-value below 5 %.
+    """
+    if n < 1:
+        raise ValueError(f"{n} questions")
+    z_power = _normal_quantile(power)
+
+    def missing(difference: float, share: float) -> float:
+        noise = Z95 * math.sqrt(share) + z_power * math.sqrt(max(0.0, share - difference**2))
+        return noise - math.sqrt(n) * difference
+
+    found = _root(lambda d: missing(d, discordant), discordant) if discordant > 0 else None
+    if found is None:
+        found = _root(lambda d: missing(d, d), 1.0)
+    return 100 * min(1.0, max(found if found is not None else 1.0, FEWEST_DISCORDANT / n))
+
+
+def _root(function: Callable[[float], float], upper: float) -> float | None:
+    """Where a function that starts above 0 falls through it, by bisection; None when it does not before `upper`."""
+    low, high = 0.0, upper
+    if function(upper) > 0:
+        return None
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) > 0 else (low, middle)
+    return high
+
+
+def _normal_quantile(share: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(share)
 
 
 def mean_interval(parts: Sequence[tuple[int, int, float]], seed: int = 0) -> tuple[float, float, float]:

@@ -5,50 +5,38 @@ Two things make the package unfit to be imported as it is, and both are put righ
 * importing it makes folders below `BFCL_PROJECT_ROOT`, by default inside site-packages: the variable is pointed at a
   per-user cache folder first;
 * its checker imports the registry of all 175 model handlers (4 s of CPU, a dozen vendors' clients) to read one boolean
-  of the model that is scored: an equivalent registry of one entry stands in while the checker is imported.
+  of the model that is scored: an equivalent registry of our own stands in while the checker is imported.
 
 Nothing here uses the network: questions and gold answers are files of the package.
 """
 
 from __future__ import annotations
 
+import ast
 import atexit
+import copy
 import importlib
 import importlib.util
+import json
 import os
 import shutil
 import sys
 import tempfile
 import types
 import warnings
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.bfcl.categories import category as find_category
-from eval.bfcl.guard import Refusal, inspect_java_like, inspect_python
+from eval.bfcl.categories import Category
+from eval.bfcl.guard import Refusal, as_decoder_read_in_2024, inspect_java_like, inspect_python
 from toolace.errors import InputError
 
 PACKAGE = "bfcl-eval==2026.3.23"
-# A prompt-mode model of the official registry: function names keep their dots. The checker reads nothing else of it.
+# Models of the official registry, of which the checker reads one thing: whether dots in function names were replaced.
 REFERENCE_MODEL = "Team-ACE/ToolACE-2-8B"
+NATIVE_MODEL = "gpt-4o-2024-11-20-FC"
 _REGISTRY = "bfcl_eval.constants.model_config"
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """One question as a model is asked it.
-
-    Attributes:
-        id: the official id.
-        messages: role and content, the official system prompt (with the functions as JSON) first.
-        functions: function documents as the official generation shows them, with the language hint.
-    """
-
-    id: str
-    messages: list[dict[str, str]]
-    functions: list[dict[str, Any]]
 
 
 class Undecodable(Exception):
@@ -64,56 +52,86 @@ class Undecodable(Exception):
         self.error_type, self.is_call = error_type, is_call
 
 
-def load_questions(category: str) -> list[dict[str, Any]]:
-    """Questions with the original parameter types, as scoring needs them: `{"id", "question", "function"}` each.
+def data_folder() -> Path:
+    """The folder with the package's questions; gold is in its folder `possible_answer`."""
+    return Path(_official("bfcl_eval.constants.eval_config").PROMPT_PATH)
 
-    Raises:
-        InputError: unknown category, or the package is not installed.
+
+def read_jsonl(name: str) -> list[dict[str, Any]]:
+    """Rows of a file below the package's data folder, without the package's lock files and additions."""
+    with (data_folder() / name).open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def load_entries(category: str, for_prompts: bool) -> list[dict[str, Any]]:
+    """Rows of a category of the leaderboard as the official loader makes them.
+
+    `for_prompts` adds the hint which language functions are in, and makes Java and JavaScript types text; scoring
+    needs the rows without.
     """
-    find_category(category)
-    rows: list[dict[str, Any]] = _official("bfcl_eval.utils").load_dataset_entry(
-        category, include_prereq=False, include_language_specific_hint=False
-    )
+    load = _official("bfcl_eval.utils").load_dataset_entry
+    rows: list[dict[str, Any]] = load(category, include_prereq=False, include_language_specific_hint=for_prompts)
     return rows
 
 
-def load_prompts(category: str) -> list[Prompt]:
-    """Questions as the official generation asks a model in prompting mode, in the official order.
-
-    Raises:
-        InputError: unknown category, or the package is not installed.
-    """
-    find_category(category)
-    add_system_prompt = _official("bfcl_eval.model_handler.utils").system_prompt_pre_processing_chat_model
-    prompts = []
-    for row in _official("bfcl_eval.utils").load_dataset_entry(category):
-        messages = add_system_prompt(row["question"][0], row["function"], row["id"])
-        prompts.append(Prompt(row["id"], messages, row["function"]))
-    return prompts
+def load_gold(category: str) -> list[dict[str, Any]]:
+    """Rows `{"id", "ground_truth"}` of a category that has gold."""
+    rows: list[dict[str, Any]] = _official("bfcl_eval.utils").load_ground_truth_entry(category)
+    return rows
 
 
-def gold(category: str) -> dict[str, list[dict[str, Any]]]:
-    """Accepted answers by id, `[{"f": {"a": [1, 2]}}]`; empty for categories that have none (irrelevance, relevance).
-
-    An empty string among the accepted values of a parameter says that it may be left out.
-    """
-    if find_category(category).kind != "ast":
-        return {}
-    rows = _official("bfcl_eval.utils").load_ground_truth_entry(category)
-    return {row["id"]: row["ground_truth"] for row in rows}
+def rest_gold() -> list[str]:
+    """The gold calls of the 70 REST questions, in their order."""
+    name = "unused_datasets/executable_eval_sanity_check/api_status_check_ground_truth_rest.json"
+    return [row["ground_truth"] for row in sorted(read_jsonl(name), key=lambda row: int(row["idx"]))]
 
 
-def decode_ast(text: str, language: str = "python") -> list[dict[str, Any]]:
+def system_prompt(messages: list[dict[str, Any]], functions: list[dict[str, Any]], id_: str) -> list[dict[str, Any]]:
+    """Messages with today's official system prompt in front, the functions as indented JSON in it."""
+    add = _official("bfcl_eval.model_handler.utils").system_prompt_pre_processing_chat_model
+    result: list[dict[str, Any]] = add(messages, functions, id_)
+    return result
+
+
+def added_functions_prompt(functions: list[dict[str, Any]], native: bool) -> str:
+    """What the user says in a turn in which functions that were held back are added."""
+    texts = _official("bfcl_eval.constants.default_prompts")
+    if native:
+        return str(texts.DEFAULT_USER_PROMPT_FOR_ADDITIONAL_FUNCTION_FC)
+    return str(texts.DEFAULT_USER_PROMPT_FOR_ADDITIONAL_FUNCTION_PROMPTING.format(functions=functions))
+
+
+def with_language_hint(functions: list[dict[str, Any]], language: str) -> list[dict[str, Any]]:
+    """Function documents as prompts show them: the language named, Java and JavaScript types as text."""
+    hint = _official("bfcl_eval.utils")._func_doc_language_specific_pre_processing
+    hinted: list[dict[str, Any]] = hint(copy.deepcopy(functions), language)
+    return hinted
+
+
+def as_tools(functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Function documents as OpenAI `tools`, by the official conversion: dots in names become underscores."""
+    utils = _official("bfcl_eval.model_handler.utils")
+    mapping = _official("bfcl_eval.constants.type_mappings").GORILLA_TO_OPENAPI
+    tools: list[dict[str, Any]] = utils.convert_to_tool(functions, mapping, utils.ModelStyle.OPENAI_COMPLETIONS)
+    return tools
+
+
+def decode_ast(text: str, language: str = "python", of_2024: bool = False) -> list[dict[str, Any]]:
     """Reads a model's text into `[{name: {argument: value}}]` with the official decoder, behind the guard.
 
     Time is bounded on any input; nothing in the text is executed except arithmetic on numbers.
+
+    Args:
+        text: the model's whole answer.
+        language: `python`, `java` or `javascript`.
+        of_2024: as the decoder did it then (see `protocols`); Python only.
 
     Raises:
         Undecodable: the decoder fails on the text, or the guard refuses it.
     """
     decoder = _official("bfcl_eval.model_handler.utils")
     if language == "python":
-        refusal: Refusal | None = inspect_python(text, known=_decoder_names())
+        refusal: Refusal | None = inspect_python(text, known=_decoder_names(), of_2024=of_2024)
     else:
         refusal = inspect_java_like(text)
     if refusal:
@@ -121,10 +139,64 @@ def decode_ast(text: str, language: str = "python") -> list[dict[str, Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser warns about odd escapes in the text it is given
+            if of_2024 and language == "python":
+                return _decode_as_2024(text)
             decoded: list[dict[str, Any]] = decoder.default_decode_ast_prompting(text, decoder.ReturnFormat(language))
     except Exception as error:
         raise Undecodable(f"{type(error).__name__}: {error}") from None
     return decoded
+
+
+def _decode_as_2024(text: str) -> list[dict[str, Any]]:
+    """The decoder of 2024: today's reading of each call, on a text without brackets and quotes at its ends."""
+    resolve = _official("bfcl_eval.model_handler.utils").resolve_ast_call
+    body: Any = ast.parse(as_decoder_read_in_2024(text), mode="eval").body
+    calls = [body] if isinstance(body, ast.Call) else body.elts
+    if not all(isinstance(call, ast.Call) for call in calls):
+        raise ValueError("not a list of calls")
+    return [resolve(call) for call in calls]
+
+
+def decode_native(result: Any) -> list[dict[str, Any]]:
+    """Reads native tool calls, `[{name: arguments as JSON text}]`, as the official handler of chat completions does.
+
+    Raises:
+        Undecodable: a text (the model did not call), or arguments that are no JSON.
+    """
+    try:
+        decoded = []
+        for call in result:
+            name = next(iter(call.keys()))
+            decoded.append({name: json.loads(call[name])})
+    except (TypeError, AttributeError, ValueError, StopIteration, RecursionError) as error:
+        raise Undecodable(f"{type(error).__name__}: {error}") from None
+    return decoded
+
+
+def call_texts(decoded: list[dict[str, Any]]) -> list[str]:
+    """Decoded calls of prompting mode as the texts that the official code executes, `["f(a=1)"]`.
+
+    Raises:
+        Undecodable: a value that the official code cannot write.
+    """
+    try:
+        texts: list[str] = _official("bfcl_eval.model_handler.utils").decoded_output_to_execution_list(decoded)
+    except Exception as error:
+        raise Undecodable(f"{type(error).__name__}: {error}") from None
+    return texts
+
+
+def native_call_texts(result: Any) -> list[str]:
+    """Native tool calls as the texts that the official code executes.
+
+    Raises:
+        Undecodable: a text (the model did not call), or arguments that are no JSON object.
+    """
+    try:
+        texts: list[str] = _official("bfcl_eval.model_handler.utils").convert_to_function_call(result)
+    except Exception as error:
+        raise Undecodable(f"{type(error).__name__}: {error}") from None
+    return texts
 
 
 def is_call_list(decoded: Any) -> bool:
@@ -137,28 +209,44 @@ def is_empty(decoded: Any) -> bool:
     return bool(_official("bfcl_eval.utils").is_empty_output(decoded))
 
 
-def check_ast(functions: list[dict[str, Any]], decoded: list[Any], answer: list[Any], category: str) -> dict[str, Any]:
+def check_ast(
+    functions: list[dict[str, Any]], decoded: list[Any], answer: list[Any], kind: Category, native: bool = False
+) -> dict[str, Any]:
     """Compares decoded calls with gold by the official checker: `{"valid", "error", "error_type"}`.
 
     A few odd answers (an integer too large for a float, a list where gold has objects) make the official checker itself
     raise, which would end the whole official run; here they are invalid with error_type `checker:raised`.
+
+    Args:
+        functions: documents, with the original types.
+        decoded: the model's calls.
+        answer: gold.
+        kind: the category.
+        native: names of functions had their dots replaced, because native tools cannot have any.
     """
     checker = _official("bfcl_eval.eval_checker.ast_eval.ast_checker")
-    language = checker.Language(find_category(category).language)
+    model = NATIVE_MODEL if native else REFERENCE_MODEL
     try:
-        result: dict[str, Any] = checker.ast_checker(functions, decoded, answer, language, category, REFERENCE_MODEL)
+        result: dict[str, Any] = checker.ast_checker(
+            functions, decoded, answer, checker.Language(kind.language), kind.name, model
+        )
     except Exception as error:
         evidence = f"the official checker raises {type(error).__name__}: {error}"
         return {"valid": False, "error": [evidence], "error_type": "checker:raised"}
     return result
 
 
-def version() -> str:
-    """Version of the installed official package."""
-    from importlib.metadata import version as installed
+def check_agentic(text: str, answers: list[str]) -> dict[str, Any]:
+    """Looks for an accepted answer in a text, officially: `{"valid", "error_message", "error_type"}`."""
+    checker = _official("bfcl_eval.eval_checker.agentic_eval.agentic_checker")
+    result: dict[str, Any] = checker.agentic_checker(text, answers)
+    return result
 
-    _official("bfcl_eval.utils")
-    return installed("bfcl_eval")
+
+def simulated_apis() -> tuple[types.ModuleType, types.ModuleType]:
+    """The official modules that execute multi-turn calls and that compare states: `multi_turn_utils`, `..._checker`."""
+    room = "bfcl_eval.eval_checker.multi_turn_eval"
+    return _official(f"{room}.multi_turn_utils"), _official(f"{room}.multi_turn_checker")
 
 
 @cache
@@ -193,10 +281,10 @@ def _official(module: str) -> types.ModuleType:
 
 
 class _OneModel(dict[str, Any]):
-    """Stands for the official registry: any name is a model whose function names keep their dots."""
+    """Stands for the official registry: function names keep their dots, except those of `NATIVE_MODEL`."""
 
     def __missing__(self, name: str) -> Any:
-        return types.SimpleNamespace(underscore_to_dot=False)
+        return types.SimpleNamespace(underscore_to_dot=name == NATIVE_MODEL)
 
 
 def _project_root() -> Path:

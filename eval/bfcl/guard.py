@@ -59,18 +59,19 @@ class _Refused(Exception):
         super().__init__(evidence)
 
 
-def inspect_python(text: str, known: frozenset[str]) -> Refusal | None:
+def inspect_python(text: str, known: frozenset[str], of_2024: bool = False) -> Refusal | None:
     """Says why the official Python decoder must not see a text; None when it may.
 
     Args:
         text: the model's whole answer.
         known: names that the decoder's `eval` could resolve; arithmetic on any other name is certain to raise there.
+        of_2024: the text is read as the decoder of 2024 did.
     """
     if len(text) > MAX_LENGTH:
         return Refusal(f"{len(text):,} characters, at most {MAX_LENGTH:,} are read")
-    if len(text) < MAX_DEPTH and not _OPERATORS.search(text):
+    if len(text) < MAX_DEPTH and not _has_operators(text):
         return None  # no arithmetic, no deep tree and no huge number is possible
-    code = _as_decoder_reads(text)
+    code = as_decoder_read_in_2024(text) if of_2024 else _as_decoder_reads(text)
     if len(code) > MAX_DEPTH and _depth_bound(code) > MAX_DEPTH:
         return Refusal(f"nested deeper than {MAX_DEPTH:,} levels")
     try:
@@ -87,6 +88,17 @@ def inspect_python(text: str, known: frozenset[str]) -> Refusal | None:
     return None
 
 
+def _has_operators(text: str) -> bool:
+    """Whether there is an operator outside strings; in a text of several lines, anywhere.
+
+    (A backslash at the end of a line continues a string there, which the pattern for strings does not follow.)
+    """
+    if not _OPERATORS.search(text):
+        return False
+    text = text.strip("`\n ")
+    return "\n" in text or "\r" in text or bool(_OPERATORS.search(_STRINGS.sub(" s ", text)))
+
+
 def inspect_java_like(text: str) -> Refusal | None:
     """Says why the official Java or JavaScript decoder must not see a text; None when it may."""
     if len(text) > MAX_LENGTH_JAVA:
@@ -98,10 +110,18 @@ def inspect_java_like(text: str) -> Refusal | None:
 
 def _as_decoder_reads(text: str) -> str:
     """The code that the decoder parses: it strips back-ticks and adds brackets before it looks at anything."""
+    return _bracketed(text).strip().strip("'")
+
+
+def as_decoder_read_in_2024(text: str) -> str:
+    """The code that the decoder parsed until 2025: brackets and quotes were taken off both ends."""
+    return _bracketed(text).strip("[]'")
+
+
+def _bracketed(text: str) -> str:
     text = text.strip("`\n ")
     text = text if text.startswith("[") else "[" + text
-    text = text if text.endswith("]") else text + "]"
-    return text.strip().strip("'")
+    return text if text.endswith("]") else text + "]"
 
 
 def _depth_bound(code: str) -> int:
@@ -160,7 +180,7 @@ def _inspect_value(node: ast.AST, known: frozenset[str]) -> None:
             evidence = f"arithmetic on the unknown name {unknown!r}"
             raise _Refused(evidence, "ast_decoder:decoder_failed", is_call=False)
         try:
-            _constant(node)
+            constant_value(node)
         except (ArithmeticError, ValueError, TypeError) as error:
             evidence = f"arithmetic that fails ({error})"
             raise _Refused(evidence, "ast_decoder:decoder_failed", is_call=False) from None
@@ -180,14 +200,14 @@ def _certain_name_error(node: ast.BinOp, known: frozenset[str]) -> str:
     return next((part.id for part in nodes if isinstance(part, ast.Name) and part.id not in known), "")
 
 
-def _constant(node: ast.AST) -> Any:
+def constant_value(node: ast.AST) -> Any:
     """Computes arithmetic on constants with a bounded result; raises _Refused for everything else."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float | complex | str):
         return _bounded(node.value)
     if isinstance(node, ast.UnaryOp) and type(node.op) in _SIGNS:
-        return _SIGNS[type(node.op)](_number(_constant(node.operand)))
+        return _SIGNS[type(node.op)](_number(constant_value(node.operand)))
     if isinstance(node, ast.BinOp):
-        left, right = _constant(node.left), _constant(node.right)
+        left, right = constant_value(node.left), constant_value(node.right)
         if isinstance(left, str) and isinstance(right, str) and isinstance(node.op, ast.Add):
             return left + right
         if type(node.op) in _ARITHMETIC:

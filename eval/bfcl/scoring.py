@@ -1,22 +1,23 @@
-"""Scores result files in the official layout: one verdict for every answer, by the official decoder and checker."""
+"""Scores result files in the official layout: one verdict for every answer, by the official decoders and checkers."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.bfcl import bridge
-from eval.bfcl.categories import CATEGORIES, GROUPS, VERSION, Category, category
+from eval.bfcl.categories import AGENTIC, GROUPS, MULTI_TURN, Category
+from eval.bfcl.data import Data
+from eval.bfcl.judging import Item, judge
+from eval.bfcl.protocols import PROTOCOLS, Protocol
 from eval.bfcl.worker import Worker
 from toolace.errors import InputError
 from toolace.rows import Row, read_rows
 
-PROTOCOLS = ("v4", "v3-2024", "v1-2024")
-MAX_ERROR = 1_000  # characters kept of each message: an error may quote the whole of a model's text
+# What official result folders hold beside answers: conversations that fill a memory before it is asked about.
+PREREQUISITE = "_prereq"
 
 
 @dataclass(frozen=True)
@@ -28,87 +29,118 @@ class ResultFile:
     path: Path
 
 
-def score_results(results_dir: Path, protocol: str = "v4", partial: bool = False) -> list[Row]:
+def score_results(
+    results_dir: Path,
+    data: Data | None = None,
+    partial: bool = False,
+    only: Collection[tuple[str, str]] | None = None,
+) -> list[Row]:
     """Scores every result file below a folder.
 
     Args:
         results_dir: the folder `result`, its parent, or one model's folder.
-        protocol: `v4`, the rules of the installed official package.
+        data: questions and gold of the protocol; v4 without it.
         partial: score the answers that are there; otherwise every question of a category needs one.
+        only: pairs of a model's folder name and a category; other files are left alone.
 
     Returns:
-        Verdicts `{"model", "category", "id", "valid", "error_type", "error"}` by model, category and official order;
-        `error_type` and `error` (a list of sentences) are None when valid. Irrelevance verdicts also have `strict`.
+        Verdicts `{"model", "category", "id", "valid", "error_type", "error"}` by model, category and official order,
+        with what `judging` adds for the kind of answer.
 
     Raises:
         InputError: nothing to score, missing, unknown or repeated ids, broken lines, unknown category.
     """
-    check_protocol(protocol)
+    data = data or Data()
+    files = [
+        file
+        for file in find_results(results_dir, data.protocol)
+        if only is None or (file.model, file.category.name) in only
+    ]
+    answers = {
+        file: read_answers(file, [q["id"] for q in data.questions(file.category.name)], partial) for file in files
+    }
+    native = {file.model: False for file in files}
+    for file in files:
+        native[file.model] |= answers_natively(answers[file].values(), file.category)
     verdicts: list[Row] = []
-    for file in find_results(results_dir):
-        questions = bridge.load_questions(file.category.name)
-        answers = read_answers(file, [question["id"] for question in questions], partial)
-        verdicts += ({"model": file.model, **verdict} for verdict in score_answers(file.category.name, answers))
+    with closing(Worker()) as worker:
+        for file in files:
+            scored = score_answers(file.category.name, answers[file], data, native[file.model], worker)
+            verdicts += ({"model": file.model, **verdict} for verdict in scored)
     return verdicts
 
 
-def check_protocol(protocol: str) -> None:
-    """Raises InputError unless this version scores by the protocol."""
-    if protocol not in PROTOCOLS:
-        raise InputError(f"unknown protocol {protocol!r}", where="--protocol", fix=f"Use {', '.join(PROTOCOLS)}.")
-    if protocol != "v4":
-        raise InputError(f"protocol {protocol} is not scored by this version", where="--protocol", fix="Use v4.")
+def find_results(results_dir: Path, protocol: Protocol) -> list[ResultFile]:
+    """Finds the result files of a protocol, by model name and then in the benchmark's order of categories.
 
-
-def find_results(results_dir: Path) -> list[ResultFile]:
-    """Finds the result files, by model name and then in the benchmark's order of categories.
-
-    The model is named by the folder that holds the group folders (`non_live`, `live`), or the files themselves.
+    The model is named by the folder that holds the group folders (`non_live`, `live`, ...), or the files themselves.
 
     Raises:
-        InputError: no folder, no result file, an unknown category, or two files for the same model and category.
+        InputError: no folder, no result file, an unknown category, files of another protocol, or two files for the same
+            model and category.
     """
     results_dir = Path(results_dir).resolve()
     if not results_dir.is_dir():
         raise InputError("is not a folder", where=results_dir, fix="Give the folder that holds the result files.")
+    version = next(iter(protocol.categories.values())).version
     found: dict[tuple[str, str], ResultFile] = {}
-    for path in sorted(results_dir.rglob("BFCL_v*_result.json")):
+    for path in sorted(results_dir.rglob("*_result.json")):
         name = path.name.removesuffix("_result.json")
-        if not name.startswith(f"{VERSION}_"):
-            fix = f"This version reads {VERSION} files."
-            raise InputError("is a result file of another benchmark version", where=path, fix=fix)
-        kind = category(name.removeprefix(f"{VERSION}_"), where=path)
-        folder = path.parent.parent if path.parent.name in GROUPS else path.parent
+        if not name.startswith(f"{version}_"):
+            _refuse_other_version(path, protocol)
+            continue
+        name = name.removeprefix(f"{version}_")
+        if name.endswith(PREREQUISITE):
+            continue
+        kind = Data(protocol).category(name, where=path)
+        folder = path.parent
+        while folder != results_dir and (
+            folder.name in GROUPS or folder.name == "memory" or folder.parent.name == "memory"
+        ):
+            folder = folder.parent
         file = ResultFile(folder.name, kind, path)
         other = found.setdefault((file.model, kind.name), file)
         if other is not file:
             fix = f"Rename one of the model folders, or remove {other.path}."
             raise InputError(f"a second {kind.name} file of model {file.model}", where=path, fix=fix)
     if not found:
-        fix = f"It should hold <model>/<group>/{VERSION}_<category>_result.json files."
-        raise InputError("holds no result files", where=results_dir, fix=fix)
-    order = list(CATEGORIES)
+        fix = f"It should hold <model>/<group>/{version}_<category>_result.json files."
+        raise InputError(f"holds no result files of protocol {protocol.name}", where=results_dir, fix=fix)
+    order = list(protocol.categories)
     return sorted(found.values(), key=lambda file: (file.model, order.index(file.category.name)))
 
 
-def read_answers(file: ResultFile, ids: Iterable[str], partial: bool) -> dict[str, str]:
-    """Reads a result file: id to the model's text.
+def _refuse_other_version(path: Path, protocol: Protocol) -> None:
+    for other in PROTOCOLS.values():
+        version = next(iter(other.categories.values())).version
+        if path.name.startswith(f"{version}_"):
+            what = f"is a result file of protocol {other.name}, not of {protocol.name}"
+            raise InputError(what, where=path, fix=f"Score it with --protocol {other.name}.")
+    if path.name.startswith("BFCL_"):
+        fix = f"Known are {', '.join(PROTOCOLS)}."
+        raise InputError("is a result file of another benchmark version", where=path, fix=fix)
+
+
+def read_answers(file: ResultFile, ids: Iterable[str], partial: bool) -> dict[str, Any]:
+    """Reads a result file: id to what the model answered.
 
     Raises:
         InputError: with file and line for a broken, unknown or repeated row; with the file for missing ids.
     """
     wanted = list(ids)
-    known, lines, answers = set(wanted), dict[str, int](), dict[str, str]()
+    known, lines, answers = set(wanted), dict[str, int](), dict[str, Any]()
     for number, row in read_rows(file.path):
-        where, id_, text = f"{file.path}:{number}", row.get("id"), row.get("result")
+        where, id_ = f"{file.path}:{number}", row.get("id")
+        if isinstance(id_, str) and PREREQUISITE in id_:
+            continue
         if not isinstance(id_, str) or id_ not in known:
             raise InputError(f"unknown id {id_!r} in {file.category.name}", where=where, fix="Remove the row.")
         if id_ in lines:
             raise InputError(f"id {id_} was answered on line {lines[id_]} already", where=where, fix="Remove one.")
-        if not isinstance(text, str):
-            what = f"result of {id_} is a {type(text).__name__}, not text"
-            raise InputError(what, where=where, fix="Generate in prompting mode, where an answer is text.")
-        lines[id_], answers[id_] = number, text
+        if "result" not in row or not (row["result"] is None or isinstance(row["result"], str | list)):
+            what = f"result of {id_} is a {type(row.get('result')).__name__}, not text or a list"
+            raise InputError(what, where=where, fix="Write what the model answered.")
+        lines[id_], answers[id_] = number, row["result"]
     missing = [id_ for id_ in wanted if id_ not in answers]
     if not answers:
         raise InputError("holds no answers", where=file.path, fix="Generate answers first.")
@@ -118,87 +150,38 @@ def read_answers(file: ResultFile, ids: Iterable[str], partial: bool) -> dict[st
     return {id_: answers[id_] for id_ in wanted if id_ in answers}
 
 
-def score_answers(name: str, answers: Mapping[str, str]) -> list[Row]:
-    """Verdicts `{"category", "id", "valid", "error_type", "error"}` for answers by id, in the official order."""
-    kind, gold = category(name), bridge.gold(name)
+def answers_natively(results: Iterable[Any], kind: Category) -> bool:
+    """Whether there is a native call among answers; in prompting mode every answer, or every step, is text."""
+    for result in results:
+        turns = result if kind.kind in (MULTI_TURN, AGENTIC) and isinstance(result, list) else [[result]]
+        if any(isinstance(step, list) for turn in turns if isinstance(turn, list) for step in turn):
+            return True
+    return False
+
+
+def score_answers(
+    name: str, answers: Mapping[str, Any], data: Data, native: bool = False, worker: Worker | None = None
+) -> list[Row]:
+    """Verdicts `{"category", "id", "valid", "error_type", "error", ...}` for answers by id, in the official order."""
+    if worker is None:
+        with closing(Worker()) as own:
+            return score_answers(name, answers, data, native, own)
+    gold = data.gold(name)
+    items = [
+        Item(data.protocol.name, name, question, gold.get(question["id"]), answers[question["id"]], native)
+        for question in data.questions(name)
+        if question["id"] in answers
+    ]
     verdicts = []
-    with closing(Worker()) as worker:
-        for question in bridge.load_questions(name):
-            id_ = question["id"]
-            if id_ not in answers:
-                continue
-            if kind.kind != "ast":
-                verdict = judge_relevance(kind, question["function"], answers[id_])
-            elif kind.language == "python":
-                verdict = judge_calls(name, question["function"], answers[id_], gold[id_])
-            else:
-                verdict = worker.judge(name, question["function"], answers[id_], gold[id_])
-            verdicts.append({"category": name, "id": id_, **verdict})
+    for item, verdict in zip(items, _judge_all(items, worker), strict=True):
+        row = {"category": name, "id": item.question["id"], **verdict}
+        if row["id"] in data.protocol.unpassable:
+            row["unpassable"] = True
+        verdicts.append(row)
     return verdicts
 
 
-def judge_calls(name: str, functions: list[dict[str, Any]], text: str, answer: list[Any]) -> Row:
-    """Upstream's rule where a call is wanted: the text decodes, has the form of calls, and agrees with gold."""
-    try:
-        decoded = bridge.decode_ast(text, category(name).language)
-    except bridge.Undecodable as error:
-        return _invalid(error.error_type, [str(error)])
-    if not bridge.is_call_list(decoded):
-        return _invalid("ast_decoder:decoder_wrong_output_format", ["Did not output in the specified format."])
-    result = bridge.check_ast(functions, decoded, answer, name)
-    return _valid() if result["valid"] else _invalid(result["error_type"], result["error"])
-
-
-def judge_relevance(kind: Category, functions: list[dict[str, Any]], text: str) -> Row:
-    """Upstream's rule where no call (irrelevance) or any call (relevance) is wanted: does the text decode to calls?
-
-    A text that does not decode is an abstention for upstream, however much it looks like a call. `strict`, on
-    irrelevance verdicts, says whether it is valid when an attempt to call is no abstention either.
-    """
-    evidence, error_type = "", ""
-    try:
-        has_call = not bridge.is_empty(bridge.decode_ast(text))
-    except bridge.Undecodable as error:
-        has_call, evidence, error_type = error.is_call, str(error), error.error_type
-    if kind.kind == "relevance":
-        if has_call:
-            return _valid()
-        return _invalid(error_type if error_type.startswith("guard") else "relevance_error:decoder_failed", [evidence])
-    if has_call:
-        known = error_type or "irrelevance_error:decoder_success"
-        return {**_invalid(known, [evidence or "A call was decoded where none was wanted."]), "strict": False}
-    return {**_valid(), "strict": not attempts_call(text, functions)}
-
-
-def attempts_call(text: str, functions: Iterable[Mapping[str, Any]]) -> bool:
-    """Says whether an answer tries to call, decodable or not.
-
-    It does when calls can be read in it, when an offered function's name is followed by an opening bracket and an
-    argument (so `name()` in a sentence is a mention), or when it is given as `"name": "..."` in JSON.
-    """
-    for function in functions:
-        name = re.escape(str(function.get("name", "")))
-        if re.search(rf"(?<![\w.]){name}\s*\(\s*[^\s)]", text):
-            return True
-        if re.search(rf"""["'](?:name|function)["']\s*:\s*["']{name}["']""", text):
-            return True
-    from toolace.calls import parse_calls
-
-    parsed = parse_calls(text)
-    return bool(parsed.calls) and bool(parsed.bracketed)
-
-
-def _valid() -> Row:
-    return {"valid": True, "error_type": None, "error": None}
-
-
-def _invalid(error_type: str, error: Iterable[Any]) -> Row:
-    sentences = [line[:MAX_ERROR] for item in error for line in _sentences(item)]
-    return {"valid": False, "error_type": error_type, "error": sentences}
-
-
-def _sentences(item: Any) -> list[str]:
-    """The parallel checker nests `{"Model Result Index 0": {"sub_error": [...], ...}}` in its list of messages."""
-    if not isinstance(item, Mapping):
-        return [str(item)]
-    return [f"{key}: {' '.join(map(str, value.get('sub_error', [])))}" for key, value in item.items()]
+def _judge_all(items: Sequence[Item], worker: Worker) -> Iterable[Row]:
+    in_child = worker.judge_all([item for item in items if item.needs_child()])
+    for item in items:
+        yield next(in_child) if item.needs_child() else judge(item)

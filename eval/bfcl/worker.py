@@ -1,12 +1,14 @@
-"""A child process for Java and JavaScript answers, whose official parsers a hostile text can hang or crash.
+"""A child process for what the official code executes, or parses with code that a hostile text can hang or crash.
 
-Their regular expressions take exponential time on some texts, tree-sitter's printer may exhaust the C stack; neither
-can be stopped inside a process. The child reads one question a line on stdin and writes one verdict a line; when it
-takes too long or dies, that answer is refused and a new child judges the next. Python answers do not need it.
+Java and JavaScript answers (their regular expressions take exponential time on some texts, tree-sitter's printer may
+exhaust the C stack), multi-turn answers and executable ones. None of that can be stopped inside a process. The child
+reads one job a line on stdin and writes one reply a line; when a reply does not come in time, or the child dies, that
+job is refused and a new child takes the next.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -14,36 +16,58 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-SECONDS = 20.0  # for one answer; the first one pays for the start of the child as well
+from eval.bfcl.judging import Item, invalid, judge, refused
+from toolace.rows import Row
+
+COLLECT_EVERY = 50_000  # allocations between searches for garbage in the child, which makes little
+SECONDS = 20.0  # for one reply; the first one pays for the start of the child as well
 
 
 class Worker:
-    """Starts its child process when the first answer comes; close it when done."""
+    """Starts its child process when the first job comes; close it when done."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._process: subprocess.Popen[str] | None = None
         self._replies: queue.Queue[str] = queue.Queue()
 
-    def judge(self, category: str, functions: list[dict[str, Any]], text: str, answer: list[Any]) -> dict[str, Any]:
-        """The verdict of `scoring.judge_calls`, or `guard:refused` when it does not come in time."""
+    def judge_all(self, items: Sequence[Item]) -> Iterator[Row]:
+        """The verdicts of `judging.judge`, in order, or `guard:refused` where one does not come in time."""
+        done = 0
+        while done < len(items):
+            for reply in self._stream([["judge", *item.to_json()] for item in items[done:]]):
+                done += 1
+                yield reply if reply is not None else refused(self._late())
+
+    def run_calls(
+        self, entry: dict[str, Any], before: Sequence[Sequence[str]], calls: Sequence[str]
+    ) -> list[str] | None:
+        """Results of `simulation.run_calls`; None when they do not come in time."""
+        results: list[str] | None = next(self._stream([["run", entry, before, calls]]))
+        return results
+
+    def _late(self) -> str:
+        return f"the official code did not answer in {self._seconds:g} s, or crashed"
+
+    def _stream(self, jobs: Sequence[Any]) -> Iterator[Any]:
+        """Replies in order; None, and then the end, for the first job that has none."""
         process = self._process or self._start()
-        try:
-            assert process.stdin is not None
-            process.stdin.write(json.dumps([category, functions, text, answer]) + "\n")
-            process.stdin.flush()
-            reply = self._replies.get(timeout=self._seconds)
-        except (queue.Empty, OSError):
-            reply = ""
-        if reply:
-            verdict: dict[str, Any] = json.loads(reply)
-            return verdict
-        evidence = f"the official checker did not answer in {self._seconds:g} s, or crashed"
-        self.close()
-        return {"valid": False, "error_type": "guard:refused", "error": [evidence]}
+        assert process.stdin is not None
+        threading.Thread(target=_write, args=(process.stdin, jobs), daemon=True).start()
+        for _ in jobs:
+            try:
+                line = self._replies.get(timeout=self._seconds)
+            except queue.Empty:
+                line = ""
+            if not line:
+                self.close()
+                yield None
+                return
+            yield json.loads(line)
 
     def close(self) -> None:
         """Ends the child process, if there is one."""
@@ -69,6 +93,16 @@ class Worker:
         return self._process
 
 
+def _write(stdin: IO[str], jobs: Sequence[Any]) -> None:
+    """Hands jobs over; a child that ended takes no more."""
+    try:
+        for job in jobs:
+            stdin.write(json.dumps(job) + "\n")
+        stdin.flush()
+    except (OSError, ValueError):
+        pass
+
+
 def _listen(process: subprocess.Popen[str], replies: queue.Queue[str]) -> None:
     """Passes the child's lines on; an empty line says that it ended."""
     assert process.stdout is not None
@@ -78,14 +112,32 @@ def _listen(process: subprocess.Popen[str], replies: queue.Queue[str]) -> None:
 
 
 def serve() -> None:
-    """The child: answers until stdin ends. What the official code prints does not mix with the answers."""
-    from eval.bfcl.scoring import judge_calls
+    """The child: replies until stdin ends. What the official code prints does not mix with the replies."""
+    from eval.bfcl import bridge, executable
+    from eval.bfcl.sandbox import close_sandbox
 
-    answers, sys.stdout = sys.stdout, io.StringIO()
+    replies, sys.stdout = sys.stdout, io.StringIO()
+    bridge.decode_ast("[f(a=1)]")  # imports what opens files to write before the sandbox is closed
+    bridge.simulated_apis()
+    if executable.package_installed():
+        executable.prepare()
+    close_sandbox()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)
     for line in sys.stdin:
-        verdict = judge_calls(*json.loads(line))
-        answers.write(json.dumps(verdict) + "\n")
-        answers.flush()
+        replies.write(json.dumps(_reply(*json.loads(line))) + "\n")
+        replies.flush()
+
+
+def _reply(kind: str, *arguments: Any) -> Any:
+    if kind == "run":
+        from eval.bfcl.simulation import run_calls
+
+        return run_calls(*arguments)
+    try:
+        return judge(Item(*arguments))
+    except Exception as error:  # whatever the official code raises would end an official run
+        return invalid("checker:raised", [f"the official checker raises {type(error).__name__}: {error}"])
 
 
 if __name__ == "__main__":

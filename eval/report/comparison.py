@@ -12,8 +12,23 @@ LABELS = {
     "call_mean": "Mean of the call categories",
     "non_live": "Official NonLive score",
     "live": "Official Live score",
+    "multi_turn": "Official multi-turn score",
+    "agentic": "Official agentic score",
+    "relevance": "Relevance",
+    "irrelevance_mean": "Official irrelevance score",
+    "overall": "Official overall score",
+    "non_live_ast": "Non-live(A), as in Table 2",
+    "non_live_exec": "Non-live(E), as in Table 2",
+    "non_live_exec_proxy": "Non-live(E), in part by proxy",
+    "non_live_proxy": "Non-live, in part by proxy",
+    "overall_proxy": "Overall, executables in part by proxy",
+    "ast": "AST, as in Figure 3",
+    "exec": "Exec, as in Figure 3",
+    "exec_proxy": "Exec, in part by proxy",
+    "exec_offline": "Executed without a network",
     "irrelevance_strict": "irrelevance, strict",
     "live_irrelevance_strict": "live_irrelevance, strict",
+    "relevance_strict": "relevance (v1: no call wanted), strict",
 }
 
 

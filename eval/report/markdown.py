@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eval.report.comparison import Comparison, Line
+from eval.report.published import Published
 from eval.report.wording import duration, p_text, points, signed
 
 
@@ -14,9 +15,12 @@ def render_markdown(view: dict[str, Any]) -> str:
     run, comparison = view["run"], view["comparison"]
     blocks = [f"# {cell(view['headline'])}", cell(view["evidence"])]
     if comparison:
-        blocks += ["## Benchmark scores", score_table(comparison)]
+        blocks += ["## Benchmark scores", f"BFCL, protocol {cell(run.protocol)}.", score_table(comparison)]
+        blocks += [cell(view["not_run"])] if view["not_run"] else []
         if comparison.others:
             blocks.append(f"Also scored, in results.json: {', '.join(map(cell, comparison.others))}.")
+    if view["published"]:
+        blocks += ["## Published scores by the same protocol", published_table(view["published"])]
     if view["training"]:
         blocks += ["## Training", view["training"]]
     if view["rules"]:
@@ -31,6 +35,14 @@ def render_markdown(view: dict[str, Any]) -> str:
     blocks += ["## Commands and versions", "```sh\n" + "\n".join(view["commands"]) + "\n```"]
     blocks.append(table(["package", "version"], ((cell(k), cell(v)) for k, v in view["versions"].items()), "ll"))
     return "\n\n".join(blocks) + "\n"
+
+
+def published_table(published: Published) -> str:
+    """Ours first, then those of others with their source."""
+    ours = ([f"**{cell(model)}**", "this run", *scores] for model, scores in published.ours)
+    theirs = ([cell(model), cell(source), *scores] for model, source, scores in published.theirs)
+    head = ["model", "source", *map(cell, published.columns)]
+    return table(head, [*ours, *theirs], "ll" + "r" * len(published.columns))
 
 
 def score_table(comparison: Comparison) -> str:

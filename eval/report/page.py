@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from eval.report import figures, wording
 from eval.report.comparison import Comparison, build_comparison
 from eval.report.markdown import counts_text, render_markdown
+from eval.report.published import build_published, not_run_text
 from eval.report.run_folder import RunFolder, read_run
 from eval.report.samples import OUTCOMES, Sample, draw_samples
 from toolace import __version__
@@ -95,6 +96,8 @@ def build_view(run: RunFolder, comparison: Comparison | None, samples: list[Samp
     return {
         "run": run,
         "comparison": comparison,
+        "published": build_published(run.results, comparison),
+        "not_run": not_run_text(run.results),
         "headline": headline,
         "evidence": evidence,
         "losses": losses,
@@ -143,7 +146,9 @@ def rule_rows(run: RunFolder) -> list[tuple[str, int, float, str]]:
 def default_commands(run: RunFolder) -> list[str]:
     """The commands that make this page again from what is in the folder."""
     score = (
-        [f"toolace score bfcl --results {run.shown}/eval/result --protocol v4"] if run.results and run.outputs else []
+        [f"toolace score bfcl --results {run.shown}/eval/result --protocol {run.protocol}"]
+        if run.results and run.outputs
+        else []
     )
     return [*score, f"toolace report {run.shown}"]
 

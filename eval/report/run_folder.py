@@ -46,6 +46,17 @@ class RunFolder:
     versions: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def protocol(self) -> str:
+        """The benchmark protocol of the scores."""
+        return _protocol(self.results)
+
+
+def _protocol(results: dict[str, Any] | None) -> str:
+    """The protocol that the scores name; all of a run's scores have the same."""
+    rows = (results or {}).get("rows") or [{}]
+    return str(rows[0].get("protocol") or "v4")
+
 
 def read_run(folder: Path) -> RunFolder:
     """Reads a run folder.
@@ -79,20 +90,29 @@ def _read_scores(run: RunFolder, folder: Path) -> None:
                 fix = "Write it again with toolace score."
                 raise InputError("a verdict without model, category or id", where=f"{verdicts}:{number}", fix=fix)
             run.verdicts.setdefault(row["model"], {}).setdefault(row["category"], {})[row["id"]] = row
-    for model, category, id_, text in _raw_outputs(outputs):
+    for model, category, id_, text in _raw_outputs(outputs, run.protocol):
         run.outputs.setdefault(model, {}).setdefault(category, {})[id_] = text
     if not (run.verdicts and run.outputs):
         run.missing.append("Sample answers: eval/verdicts.jsonl or eval/result is not in the run folder.")
 
 
-def _raw_outputs(folder: Path) -> Iterator[tuple[str, str, str, str]]:
-    if not any(folder.rglob("BFCL_v*_result.json")):
+def _raw_outputs(folder: Path, protocol: str) -> Iterator[tuple[str, str, str, str]]:
+    if not any(folder.rglob("*_result.json")):
         return
+    from eval.bfcl.protocols import find_protocol
     from eval.bfcl.scoring import find_results
 
-    for file in find_results(folder):
+    for file in find_results(folder, find_protocol(protocol)):
         for _, row in read_rows(file.path):
-            yield file.model, file.category.name, str(row.get("id")), str(row.get("result"))
+            yield file.model, file.category.name, str(row.get("id")), _as_text(row.get("result"))
+
+
+def _as_text(result: Any) -> str:
+    """An answer of several turns one step a line, the turns set apart; anything else as it is."""
+    if not isinstance(result, list):
+        return str(result)
+    turns = [turn if isinstance(turn, list) else [turn] for turn in result]
+    return "\n\n".join("\n".join(map(str, turn)) for turn in turns)
 
 
 def _read_training(run: RunFolder, folder: Path) -> None:

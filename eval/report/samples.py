@@ -48,21 +48,24 @@ class Sample:
 def draw_samples(run: RunFolder, models: list[str], count: int = COUNT, seed: int = SEED) -> list[Sample]:
     """Takes one question in turn from every category and outcome until there are enough.
 
-    The same run gives the same samples. Questions and gold answers come from the official package.
+    The same run gives the same samples. Questions and gold answers come from the official package, or with a protocol
+    of 2024 from its download.
     """
-    from eval.bfcl import bridge
-    from eval.bfcl.categories import CATEGORIES
+    from eval.bfcl.data import Data
 
+    data = Data(run.protocol)
     strata: dict[tuple[str, str], list[str]] = {}
-    for category in (name for name in CATEGORIES if all(name in run.verdicts.get(model, {}) for model in models)):
+    for category in (
+        name for name in data.protocol.categories if all(name in run.verdicts.get(model, {}) for model in models)
+    ):
         tables = [run.verdicts[model][category] for model in models]
         for id_ in sorted(set(tables[0]).intersection(*tables)):
             if all(id_ in run.outputs.get(model, {}).get(category, {}) for model in models):
                 outcome = _outcome([bool(table[id_]["valid"]) for table in tables])
                 strata.setdefault((category, outcome), []).append(id_)
     drawn = _in_turn(strata, count, seed)
-    prompts = {name: {p.id: p for p in bridge.load_prompts(name)} for name in dict.fromkeys(c for c, _, _ in drawn)}
-    gold = {name: bridge.gold(name) for name in prompts}
+    prompts = {name: {p.id: p for p in data.prompts(name)} for name in dict.fromkeys(c for c, _, _ in drawn)}
+    gold = {name: data.gold(name) for name in prompts}
     return [
         _sample(run, models, category, outcome, id_, prompts[category][id_], gold[category].get(id_))
         for category, outcome, id_ in drawn
@@ -94,11 +97,12 @@ def _in_turn(strata: dict[tuple[str, str], list[str]], count: int, seed: int) ->
 
 
 def _sample(run: RunFolder, models: list[str], category: str, outcome: str, id_: str, prompt: Any, gold: Any) -> Sample:
-    from eval.bfcl.categories import CATEGORIES
+    from eval.bfcl.categories import category as find_category
 
     names = {"base": models[0], "tuned": models[-1]}
     words = OUTCOMES[outcome].format(**names) if len(models) > 1 else outcome
-    asked = [m for m in prompt.messages if m["role"] != "system"]
+    turns = [*prompt.messages, *(message for turn in prompt.later_turns for message in turn)]
+    asked = [m for m in turns if m["role"] != "system"]
     question = "\n\n".join(m["content"] if len(asked) == 1 else f"{m['role']}: {m['content']}" for m in asked)
     functions = [(str(f.get("name")), shorten(json.dumps(f, indent=2, ensure_ascii=False))) for f in prompt.functions]
     answers = []
@@ -109,14 +113,20 @@ def _sample(run: RunFolder, models: list[str], category: str, outcome: str, id_:
         reason = ": ".join(filter(None, [str(verdict.get("error_type") or ""), reason]))
         text = run.outputs[model][category][id_]
         answers.append(Answer(model, shorten(text), bool(verdict["valid"]), shorten(reason, 400)))
-    shown = render_gold(gold) if gold else _WITHOUT_GOLD.get(CATEGORIES[category].kind, "")
+    shown = render_gold(gold) if gold else _WITHOUT_GOLD.get(find_category(category, protocol=run.protocol).kind, "")
     return Sample(id_, category, outcome, words, question, functions, shown, answers)
 
 
-def render_gold(gold: list[dict[str, dict[str, list[Any]]]]) -> str:
-    """Accepted answers, one call a line; alternatives by `|`, optional parameters in square brackets."""
+def render_gold(gold: list[Any]) -> str:
+    """Accepted answers, one call a line; alternatives by `|`, optional parameters in square brackets.
+
+    Calls of turns, and calls that are executed, are texts: those of a turn stand in one line.
+    """
     lines = []
     for call in gold:
+        if not isinstance(call, dict):
+            lines.append(call if isinstance(call, str) else ", ".join(map(str, call)) or "no call")
+            continue
         for name, arguments in call.items():
             shown = []
             for key, options in arguments.items():

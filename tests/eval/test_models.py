@@ -4,7 +4,12 @@ from pathlib import Path
 import pytest
 
 from eval import evaluate
+from eval.asking import Ask
+from eval.bfcl.answers import sample
+from eval.bfcl.data import Data
 from eval.models import LocalModel, common_prefix
+from eval.native_calls import read_native_calls
+from eval.settings import EvaluateSettings
 from toolace.errors import InputError
 from toolace.rows import read_rows
 
@@ -27,7 +32,7 @@ CONVERSATIONS = [
 
 
 def answers_of(model, conversations, tokens=12):
-    found = {a.index: a for batch in model.answer(conversations, tokens) for a in batch}
+    found = {a.index: a for batch in model.answer([Ask(c) for c in conversations], tokens) for a in batch}
     return [found[i] for i in range(len(conversations))]
 
 
@@ -91,9 +96,9 @@ def test_answers_are_asked_once_and_resumed_after_a_kill(tmp_path, monkeypatch, 
     asked = []
     original = LocalModel.answer
 
-    def counting(self, conversations, max_new_tokens):
-        asked.append(len(conversations))
-        return original(self, conversations, max_new_tokens)
+    def counting(self, asks, max_new_tokens):
+        asked.append(len(asks))
+        return original(self, asks, max_new_tokens)
 
     monkeypatch.setattr(LocalModel, "answer", counting)
     assert evaluate.app([str(recipe)]) == 0
@@ -116,14 +121,57 @@ def test_another_setting_starts_the_answers_over(tmp_path, capsys):
 
 
 def test_the_sample_of_questions_depends_on_the_seed_alone():
-    first, again, other = (evaluate.sample("multiple", 20, seed) for seed in (1, 1, 2))
+    data = Data()
+    first, again, other = (sample(data, "multiple", 20, seed) for seed in (1, 1, 2))
     assert first == again and first != other and len(set(first)) == 20
-    assert evaluate.sample("multiple", 10_000, 1) == evaluate.sample("multiple", None, 1)
+    assert sample(data, "multiple", 10_000, 1) == sample(data, "multiple", None, 1)
+
+
+def test_categories_may_be_named_in_groups_and_the_default_depends_on_the_protocol():
+    for protocol, names, count in (("v4", (), 5), ("v4", ("live", "multi_turn"), 10), ("v1-2024", ("all",), 12)):
+        assert len(evaluate.named_categories(EvaluateSettings(protocol=protocol, categories=names))) == count
+    assert evaluate.named_categories(EvaluateSettings(protocol="v1-2024"))[-1] == "relevance"
+
+
+def test_a_model_is_evaluated_without_a_recipe_with_the_same_settings(tmp_path, capsys):
+    words = ["--evaluate.categories", "[irrelevance]", "--evaluate.max_new_tokens", "2", "--limit", "2", "--json"]
+    assert evaluate.app(["embedded/SmolLM2-135M-Instruct", *words, "--out", str(tmp_path)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["model"], row["category"], row["n"]) == ("SmolLM2-135M-Instruct", "irrelevance", 2)
+    with pytest.raises(InputError, match="unexpected argument --train"):
+        evaluate.app(["embedded/SmolLM2-135M-Instruct", "--train.learning_rate", "1"])
+
+
+def test_native_mode_needs_a_template_with_tools(smol):
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    with pytest.raises(InputError, match="takes no tools"):
+        list(smol.answer([Ask(CONVERSATIONS[0], tools)], 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ('<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>', [("f", {"a": 1})]),
+        ('<|python_tag|>{"name": "f", "parameters": {}}', [("f", {})]),
+        ('[{"name": "f", "arguments": {}}, {"name": "g", "arguments": {"b": [2]}}]', [("f", {}), ("g", {"b": [2]})]),
+        ("I cannot do that.", None),
+        ('<tool_call>{"name": "f"', None),
+        ('{"answer": 3}', None),
+        ("[" * 100_000, None),
+        ("[]", None),
+    ],
+)
+def test_native_calls_are_read_from_a_local_models_text(text, calls):
+    found = read_native_calls(text)
+    assert (found and [(call["name"], json.loads(call["arguments"])) for call in found]) == calls
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--evaluate.categories", "[memory_kv]"], "memory_kv is not asked here, only scored"),
+        (["--evaluate.backend", "server"], "needs an address"),
+        (["--evaluate.backend", "vlm"], "not one of"),
         (["--benchmarks", "bfc"], "unknown benchmark 'bfc'"),
         (["--protocol", "v9"], "v9"),
         (["--limit", "0"], "--limit is 0"),

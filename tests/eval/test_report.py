@@ -281,3 +281,18 @@ def test_figures_survive_one_point_and_escape_their_labels() -> None:
 def test_gold_shows_alternatives_and_optional_arguments() -> None:
     gold = [{"f": {"a": [1, 2], "unit": ["m", ""], "b": [""]}}]
     assert render_gold(gold) == 'f(a = 1 | 2, [unit = "m"], [b = any])'
+
+
+def test_scores_of_others_and_what_was_not_run_stand_on_the_page(copy: Path) -> None:
+    assert app([str(copy)]) == 0
+    html, markdown = ((copy / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    assert "protocol v4" in html and "protocol v4" in markdown
+    assert "Not run, and counted nowhere: simple_java" in html and "Not run, and counted nowhere" in markdown
+    results = read_json(copy / "eval" / "results.json")
+    row = {"model": "tuned", "protocol": "v4", "name": "live", "value": 61.25, "low": 1.0, "high": 99.0}
+    results["aggregates"].append(row)
+    (copy / "eval" / "results.json").write_text(json.dumps(results))
+    assert app([str(copy)]) == 0
+    html, markdown = ((copy / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
+    assert "ToolACE-2-8B" in html and "| ToolACE-2-8B | BFCL leaderboard of 2025-08-26" in markdown
+    assert re.search(r"\*\*tuned\*\* \| this run \| 61\.2", markdown)

@@ -24,7 +24,8 @@ def test_scores_are_written_beside_the_results(results: Path, capsys: pytest.Cap
     stored = json.loads((results.parent / "results.json").read_text(encoding="utf-8"))
     assert len(verdicts) == 400 and {row["model"] for row in stored["rows"]} == {"base", "tuned"}
     shown = capsys.readouterr().out
-    assert "parallel                     200      200    100.00   98.12 to 100.00" in shown
+    assert "parallel                                       200      200    100.00   98.12 to 100.00" in shown
+    assert "model tuned, BFCL v4" in shown
     assert "tuned - base, call_mean: +" in shown
 
 
@@ -58,7 +59,10 @@ def test_two_runs_write_the_same_bytes(results: Path, tmp_path: Path) -> None:
     [
         (["bfcl"], "--results"),
         ([], "BENCHMARK"),
-        (["bfcl", "--results", ".", "--protocol", "v3-2024"], "v3-2024 is not scored by this version"),
+        (
+            ["bfcl", "--results", "docs", "--protocol", "v3-2024", "--data", "docs"],
+            "holds no result files of protocol v3-2024",
+        ),
         (["bfcl", "--results", "/nowhere/at/all"], "is not a folder"),
         (["bfcl", "--results", ".", "--nonsense"], "unrecognized arguments"),
     ],

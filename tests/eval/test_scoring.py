@@ -9,30 +9,34 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from bfcl_answers import ABSTENTION, any_call, right_answers, write_gold, write_results
+from bfcl_answers import ABSTENTION, DATA, any_call, right_answers, write_gold, write_results
 
-from eval.bfcl import bridge
-from eval.bfcl.categories import CATEGORIES, DEFAULT_CATEGORIES, category
-from eval.bfcl.scoring import attempts_call, find_results, judge_relevance, score_answers, score_results
+from eval.bfcl.categories import CATEGORIES, DEFAULT_CATEGORIES
+from eval.bfcl.data import Data
+from eval.bfcl.judging import Item, attempts_call, judge
+from eval.bfcl.protocols import V4
+from eval.bfcl.scoring import find_results, score_answers, score_results
 from eval.bfcl.worker import Worker
 from toolace.errors import InputError
 
-# Gold answers that no answer can match, because gold and function document contradict each other.
-UNPASSABLE = {"live_simple_106-63-0", "live_simple_112-68-0", "live_multiple_862-181-3", "live_multiple_964-207-0"}
-PYTHON = [name for name, kind in CATEGORIES.items() if kind.language == "python"]
+SINGLE_TURN = ("ast", "irrelevance", "relevance")
+PYTHON = [name for name, kind in CATEGORIES.items() if kind.language == "python" and kind.kind in SINGLE_TURN]
 
 
 @pytest.mark.parametrize("name", PYTHON)
 def test_gold_is_right_in_every_python_category(name: str) -> None:
-    verdicts = score_answers(name, right_answers(name))
-    assert {verdict["id"] for verdict in verdicts if not verdict["valid"]} == UNPASSABLE & {v["id"] for v in verdicts}
-    assert len(verdicts) == len(bridge.load_questions(name))
+    verdicts = score_answers(name, right_answers(name), DATA)
+    assert {verdict["id"] for verdict in verdicts if not verdict["valid"]} == V4.unpassable & {
+        v["id"] for v in verdicts
+    }
+    assert all(verdict.get("unpassable", False) == (verdict["id"] in V4.unpassable) for verdict in verdicts)
+    assert len(verdicts) == len(DATA.questions(name))
 
 
 @pytest.mark.parametrize("name", DEFAULT_CATEGORIES)
 def test_a_wrong_answer_is_wrong_in_every_category(name: str) -> None:
     spoil = (lambda text: "[f(a=1)]") if name == "irrelevance" else (lambda text: text.replace("(", "_x(", 1))
-    verdicts = score_answers(name, {id_: spoil(text) for id_, text in right_answers(name).items()})
+    verdicts = score_answers(name, {id_: spoil(text) for id_, text in right_answers(name).items()}, DATA)
     assert not any(verdict["valid"] for verdict in verdicts)
     assert all(verdict["error_type"] and verdict["error"] for verdict in verdicts)
     json.dumps(verdicts, allow_nan=False)
@@ -43,22 +47,22 @@ def test_java_and_javascript_go_through_the_same_code() -> None:
         "simple_java_0": "[GeometryPresentation.createPresentation(controller=mapController, parent=mapArea)]",
         "simple_java_1": "no call",
     }
-    first, second = score_answers("simple_java", answers)
+    first, second = score_answers("simple_java", answers, DATA)
     assert first["valid"], first
     assert (second["valid"], second["error_type"]) == (False, "ast_decoder:decoder_wrong_output_format")
 
 
 @pytest.mark.timeout(60)
 def test_a_javascript_answer_that_hangs_the_official_parser_is_refused_and_the_next_is_judged() -> None:
-    question = next(q for q in bridge.load_questions("simple_javascript") if "array" in json.dumps(q["function"]))
+    question = next(q for q in DATA.questions("simple_javascript") if "array" in json.dumps(q["function"]))
     properties = question["function"][0]["parameters"]["properties"]
     name = next(key for key, value in properties.items() if value["type"] == "array")
-    gold = bridge.gold("simple_javascript")[question["id"]]
+    gold = DATA.gold("simple_javascript")[question["id"]]
     others = ", ".join(f"{key}='x'" for key in properties if key != name)
     hostile = f"[{question['function'][0]['name']}({name}='[[" + "], [ " * 700 + f"', {others})]"
     with closing(Worker(seconds=3)) as worker:
-        refused = worker.judge("simple_javascript", question["function"], hostile, gold)
-        after = worker.judge("simple_javascript", question["function"], "no call", gold)
+        items = [Item("v4", "simple_javascript", question, gold, text) for text in (hostile, "no call")]
+        refused, after = worker.judge_all(items)
     assert refused["error_type"] == "guard:refused" and "3 s" in refused["error"][0]
     assert after["error_type"].startswith("ast_decoder:")
 
@@ -81,14 +85,18 @@ def test_a_javascript_answer_that_hangs_the_official_parser_is_refused_and_the_n
     ],
 )
 def test_strict_irrelevance_takes_an_attempted_call_for_a_call(text: str, valid: bool, strict: bool) -> None:
-    verdict = judge_relevance(category("irrelevance"), [{"name": "get_area"}], text)
+    verdict = judge(Item("v4", "irrelevance", {"function": [{"name": "get_area"}]}, None, text))
     assert (verdict["valid"], verdict["strict"]) == (valid, strict)
 
 
 def test_relevance_wants_any_call() -> None:
-    kind, functions = category("live_relevance"), [{"name": "f"}]
-    assert judge_relevance(kind, functions, any_call(functions))["valid"]
-    assert judge_relevance(kind, functions, ABSTENTION)["error_type"] == "relevance_error:decoder_failed"
+    functions = [{"name": "f"}]
+    called, declined = (
+        judge(Item("v4", "live_relevance", {"function": functions}, None, text))
+        for text in (any_call(functions), ABSTENTION)
+    )
+    assert called["valid"]
+    assert declined["error_type"] == "relevance_error:decoder_failed"
 
 
 def test_a_name_inside_another_name_is_no_attempt() -> None:
@@ -109,7 +117,7 @@ def test_the_folder_may_be_result_its_parent_or_one_model(tmp_path: Path) -> Non
 
 def test_files_are_found_in_the_benchmarks_order(tmp_path: Path) -> None:
     write_gold(tmp_path / "result", "m")
-    assert [file.category.name for file in find_results(tmp_path)] == list(DEFAULT_CATEGORIES)
+    assert [file.category.name for file in find_results(tmp_path, V4)] == list(DEFAULT_CATEGORIES)
 
 
 def test_missing_answers_are_an_error_unless_partial(tmp_path: Path) -> None:
@@ -132,7 +140,7 @@ def test_missing_answers_are_an_error_unless_partial(tmp_path: Path) -> None:
         ('{"id": "multiple_9999", "result": "x"}', "unknown id 'multiple_9999'"),
         ('{"result": "x"}', "unknown id None"),
         ('{"id": "multiple_1"}', "is a NoneType, not text"),
-        ('{"id": "multiple_1", "result": [{"f": "{}"}]}', "prompting mode"),
+        ('{"id": "multiple_1", "result": {"f": "{}"}}', "is a dict, not text"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -151,8 +159,9 @@ def test_unknown_files_and_folders_are_errors(tmp_path: Path) -> None:
     path = write_results(tmp_path, "m", "multiple", right_answers("multiple"))
     for name, message in (
         ("BFCL_v4_multipel_result.json", "Did you mean multiple"),
-        ("BFCL_v4_multi_turn_base_result.json", "not single-turn"),
-        ("BFCL_v3_simple_result.json", "another benchmark version"),
+        ("BFCL_v4_format_sensitivity_result.json", "in no score of the leaderboard"),
+        ("BFCL_v3_simple_result.json", "Score it with --protocol v3-2024"),
+        ("BFCL_v2_simple_result.json", "another benchmark version"),
     ):
         odd = path.with_name(name)
         odd.write_text("{}")
@@ -168,11 +177,9 @@ def test_two_models_of_one_name_are_not_mixed(tmp_path: Path) -> None:
         score_results(tmp_path, partial=True)
 
 
-def test_only_the_implemented_protocol_is_scored(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="v3-2024 is not scored by this version"):
-        score_results(tmp_path, "v3-2024")
-    with pytest.raises(InputError, match="unknown protocol"):
-        score_results(tmp_path, "v5")
+def test_an_unknown_protocol_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown protocol 'v5'"):
+        Data("v5")
 
 
 def test_scoring_1240_answers_takes_a_second_of_cpu_with_interpreter_start(tmp_path: Path) -> None:

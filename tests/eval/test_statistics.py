@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eval import statistics
-from eval.statistics import Stratum, difference_interval, holm, mcnemar, mean_interval, sign_flip, wilson
+from eval.statistics import (
+    Stratum,
+    difference_interval,
+    holm,
+    mcnemar,
+    mean_interval,
+    minimum_detectable_difference,
+    sign_flip,
+    wilson,
+)
 
 COUNTS = st.integers(0, 60)
 
@@ -130,3 +139,22 @@ def test_the_permutation_test_is_honest_when_nothing_differs() -> None:
             <= 0.05
         )
     assert small / 400 <= 0.075
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(100, 0.3), (400, 0.1), (1_000, 0.5)])
+def test_a_minimum_detectable_difference_is_found_four_times_in_five(n: int, discordant: float) -> None:
+    difference = minimum_detectable_difference(n, discordant) / 100
+    draws = np.random.default_rng(0).multinomial(
+        n, [(discordant - difference) / 2, (discordant + difference) / 2, 1 - discordant], 2_000
+    )
+    found = np.mean([mcnemar(int(a), int(b)) < 0.05 for a, b, _ in draws])
+    assert 0.7 < found < 0.85  # the exact test is a little more careful than the approximation
+
+
+def test_small_categories_cannot_tell_small_differences() -> None:
+    assert minimum_detectable_difference(16, 0.2) >= 100 * 6 / 16
+    assert minimum_detectable_difference(4, 0.0) == 100
+    assert minimum_detectable_difference(100, 0.2) > minimum_detectable_difference(400, 0.2)
+    assert minimum_detectable_difference(100, 0.2) < minimum_detectable_difference(100, 0.4)
+    with pytest.raises(ValueError):
+        minimum_detectable_difference(0, 0.1)
