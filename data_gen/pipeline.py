@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter, defaultdict
+import hashlib
+import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from data_gen.dataset import make_dataset
+from data_gen.decontamination import reject_overlaps
 from data_gen.dialog_generation.generation import generate
-from data_gen.documents import aws, everyday, google
-from data_gen.documents.document import Document
 from data_gen.settings import GenerateSettings, ToolSettings, plain
-from data_gen.tool_synthesis.benchmark import benchmark_requests
-from data_gen.tool_synthesis.pool import build_pool, read_pool, write_pool
-from data_gen.verification.verdict import Verdict
+from data_gen.tool_synthesis.pool import read_pool
+from data_gen.tool_synthesis.synthesis import OUTPUTS, build
 from data_gen.verification.verify import verify_file
-from toolace import Dialog, InputError, read_dialogs, write_dialogs
-from toolace.formats import to_toolace
-from toolace.rows import read_rows, write_rows
+from toolace import Dialog, InputError, write_dialogs
+from toolace.rows import sha256
 from toolace.runs import Run, code_digest, versions
 
+VERIFIED = ("verified.jsonl", "rejected.jsonl", "ledger.json", "ledger.md", "ledger.svg")
 # What is installed decides the tools, the prompts and the decontamination.
 CORPORA = ("botocore", "google-api-python-client", "bfcl-eval")
 
@@ -33,33 +31,43 @@ def _code() -> list[str]:
 
 
 def make_tools(run: Run, settings: ToolSettings, seed: int) -> dict[str, Any]:
-    """TSS: `tools.jsonl` and `rejected_tools.jsonl`."""
+    """TSS: `tools.jsonl`, `rejected_tools.jsonl`, `tree.json`, and the report with its treemap."""
+    settings.check()
+    facts = {
+        "tools": plain(settings), "seed": seed, "corpora": versions((*CORPORA, *settings.docstrings)), "code": _code(),
+        "files": {place: _digest(Path(place)) for place in settings.files},
+    }  # fmt: skip
 
-    def work() -> dict[str, int]:
-        counts = write_pool(run.folder, *build_pool(documents(settings, seed)))
-        return {str(key): int(value) for key, value in counts.items()}
+    def work() -> dict[str, Any]:
+        return build(run, settings, seed, facts)
 
-    facts = {"tools": plain(settings), "seed": seed, "corpora": versions(CORPORA), "code": _code()}
-    return run.stage("tools", work, settings=facts, outputs=["tools.jsonl", "rejected_tools.jsonl"])
+    outputs = [*OUTPUTS, *(("proposals.jsonl",) if settings.llm else ())]
+    known = run.finished("tools", settings=facts, outputs=outputs)
+    if known and known["counts"].get("unfinished"):
+        # A server that failed or a budget that was spent left questions open: they are asked now, the others are not.
+        start = time.monotonic()
+        return run.record("tools", work(), time.monotonic() - start, settings=facts, outputs=outputs)
+    return run.stage("tools", work, settings=facts, outputs=outputs)
 
 
-def documents(settings: ToolSettings, seed: int) -> Iterator[Document]:
-    """The documents the settings name: everyday ones first, then a sample of each service."""
-    if settings.everyday:
-        yield from everyday.read()
-    services: dict[str, list[Document]] = defaultdict(list)
-    for document in chain(
-        aws.read(settings.aws, seed=seed) if settings.aws else (),
-        google.read(settings.google, seed=seed) if settings.google else (),
-    ):
-        services[f"{document.source['package']}/{document.title}"].append(document)
-    for name, found in services.items():
-        chosen = random.Random(f"{seed}/{name}").sample(range(len(found)), min(settings.per_service, len(found)))
-        yield from (found[i] for i in sorted(chosen))
+def _digest(place: Path) -> str:
+    """What tells whether documents have changed: a file's content; names, sizes and times of a folder's files.
+
+    An address has no digest: what it answered once stands until another run folder is taken.
+    """
+    if place.is_file():
+        return sha256(place)
+    if not place.is_dir():
+        return ""
+    found = sorted((str(path), path.stat()) for path in place.rglob("*") if path.is_file())
+    facts = [(name, status.st_size, status.st_mtime_ns) for name, status in found]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def make_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, Any]:
-    """SDG: `dialogs.jsonl`, from the run's `tools.jsonl`."""
+    """SDG: `dialogs.jsonl`, from the run's `tools.jsonl`; with language models `rejected_dialogs.jsonl` too."""
+    if settings.dialogs.players == "llm":
+        return _make_llm_dialogs(run, settings, seed)
     pool = run.folder / "tools.jsonl"
 
     def work() -> dict[str, Any]:
@@ -77,61 +85,51 @@ def make_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, A
     return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=["dialogs.jsonl"])
 
 
-def make_verified(run: Run) -> dict[str, Any]:
-    """DLV: `verified.jsonl` and `rejected.jsonl`; dialogs whose requests stand in a benchmark are rejected too."""
+def _make_llm_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, Any]:
+    from data_gen.dialog_generation import llm_generation  # its HTTP client is for those who use it
+
+    pool = run.folder / "tools.jsonl"
+    facts = {
+        "dialogs": llm_generation.deciding(plain(settings.dialogs)), "seed": seed, "corpora": versions(CORPORA),
+        "code": _code(),
+    }  # fmt: skip
+
+    def work() -> dict[str, Any]:
+        fingerprint = run.fingerprint(facts, [pool])
+        return llm_generation.make_llm_dialogs(run.folder, list(read_pool(pool)), settings.dialogs, seed, fingerprint)
+
+    return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=list(llm_generation.OUTPUTS))
+
+
+def make_verified(run: Run, settings: GenerateSettings) -> dict[str, Any]:
+    """DLV: `verified.jsonl`, `rejected.jsonl` and the ledger; what overlaps with a benchmark is rejected too."""
     dialogs = run.folder / "dialogs.jsonl"
 
     def work() -> dict[str, Any]:
-        counts = verify_file(dialogs, run.folder)
-        return _without_benchmark(run.folder, counts)
+        counts = verify_file(dialogs, run.folder, ledger=True)
+        return reject_overlaps(run.folder, counts, settings.decontamination.data)
 
-    facts = {"corpora": versions(CORPORA), "code": _code()}
-    return run.stage("verify", work, settings=facts, inputs=[dialogs], outputs=["verified.jsonl", "rejected.jsonl"])
-
-
-def _without_benchmark(folder: Path, counts: dict[str, Any]) -> dict[str, Any]:
-    """Moves verified dialogs that share wording with a benchmark question to the rejected ones."""
-    known = benchmark_requests()
-    kept, moved = [], []
-    for dialog in read_dialogs(folder / "verified.jsonl"):
-        # One by one: two turns of a dialog are no run of words, and a short question is only found whole.
-        said = (message.content for message in dialog.messages if message.role == "user")
-        evidence = next(filter(None, map(known.overlaps, said)), None)
-        if evidence:
-            verdict = Verdict.reject("decontamination.request", evidence, "user")
-            moved.append({**dialog.to_json(), "verdict": verdict.to_json()})
-        else:
-            kept.append(dialog)
-    if moved:
-        rejected = [row for _, row in read_rows(folder / "rejected.jsonl")]
-        write_rows(folder / "rejected.jsonl", [*rejected, *moved])
-        write_dialogs(folder / "verified.jsonl", kept)
-        counts["rules"] = {**counts["rules"], "decontamination.request": len(moved)}
-    counts["kept"], counts["rejected"] = counts["kept"] - len(moved), counts["rejected"] + len(moved)
-    assert counts["in"] == counts["kept"] + counts["rejected"]
-    return counts
+    facts = {"corpora": versions(CORPORA), "code": _code(), "decontamination": plain(settings.decontamination)}
+    return run.stage("verify", work, settings=facts, inputs=[dialogs], outputs=list(VERIFIED))
 
 
-def make_dataset(run: Run, settings: GenerateSettings) -> dict[str, Any]:
-    """`train.jsonl`: verified dialogs in ToolACE form."""
+def make_training_set(run: Run, settings: GenerateSettings, seed: int) -> dict[str, Any]:
+    """`train.jsonl` in ToolACE form, the splits and formats of the plan as Parquet, and the data card."""
     verified = run.folder / "verified.jsonl"
+    splits = ["train", *(name for name in ("validation", "test") if getattr(settings.dataset, name))]
+    parquet = [f"{form}/{split}.parquet" for form in settings.dataset.formats for split in splits]
+    files = [*(f"{split}.jsonl" for split in splits), "left_out.jsonl", "README.md", *parquet]
 
-    def work() -> dict[str, int]:
-        rows = (to_toolace(_shown(dialog, settings)) for dialog in read_dialogs(verified))
-        count = write_rows(run.folder / "train.jsonl", rows)
-        if not count:
-            fix = "Read rejected.jsonl for the reasons, and change generate.dialogs."
-            raise InputError("no dialog passed verification", where=run.folder / "rejected.jsonl", fix=fix)
-        return {"rows": count}
+    def work() -> dict[str, Any]:
+        with verified.open("rb") as stream:
+            if not stream.read(1):
+                fix = "Read rejected.jsonl for the reasons, and change generate.dialogs."
+                raise InputError("no dialog passed verification", where=run.folder / "rejected.jsonl", fix=fix)
+        facts = {"name": run.folder.name, "ledger": run.folder / "ledger.json"}
+        return make_dataset([verified], run.folder, settings.dataset, seed=seed, facts=facts)
 
-    facts = {"dataset": plain(settings.dataset), "code": _code()}
-    return run.stage("dataset", work, settings=facts, inputs=[verified], outputs=["train.jsonl"])
-
-
-def _shown(dialog: Dialog, settings: GenerateSettings) -> Dialog:
-    if settings.dataset.show_returns:
-        return dialog
-    return replace(dialog, tools=tuple(replace(tool, returns=None) for tool in dialog.tools))
+    facts = {"dataset": plain(settings.dataset), "seed": seed, "code": _code()}
+    return run.stage("dataset", work, settings=facts, inputs=[verified], outputs=files)
 
 
 def run_pipeline(run: Run, settings: GenerateSettings, seed: int) -> dict[str, dict[str, Any]]:
@@ -139,6 +137,6 @@ def run_pipeline(run: Run, settings: GenerateSettings, seed: int) -> dict[str, d
     return {
         "tools": make_tools(run, settings.tools, seed),
         "dialogs": make_dialogs(run, settings, seed),
-        "verify": make_verified(run),
-        "dataset": make_dataset(run, settings),
+        "verify": make_verified(run, settings),
+        "dataset": make_training_set(run, settings, seed),
     }

@@ -12,8 +12,14 @@ from toolace.launch import guarded
 
 COMMANDS = {
     "tools": ("data_gen.cli:tools", "API documents to a pool of tools (TSS)"),
+    "corpora": ("data_gen.cli:corpora", "fetch the API documents that large pools are made from"),
     "dialogs": ("data_gen.cli:dialogs", "tools to dialogs of four types (SDG)"),
     "verify": ("data_gen.verification.verify:app", "rule checks on any data set (DLV)"),
+    "experts": ("data_gen.verification.experts_cli:app", "a language model judges what the rules kept (DLV)"),
+    "review": ("data_gen.review:app", "a person looks at a sample of what verification kept and rejected"),
+    "decontaminate": ("data_gen.decontamination:app", "what a data set shares with BFCL and API-Bank"),
+    "dataset": ("data_gen.dataset:app", "verified dialogs to a data set: mix, splits, formats, data card"),
+    "publish": ("data_gen.hub:app", "a data set's folder to the Hugging Face hub"),
     "generate": ("data_gen.cli:generate", "tools, dialogs, verification and the training set, in one go"),
     "train": ("toolace_train.cli:train", "train a recipe with its accelerate config"),
     "plan": ("toolace_train.cli:plan", "what a training recipe would do: tokens, steps, memory, time"),

@@ -18,7 +18,16 @@ import yaml
 from toolace.errors import InputError
 from toolace.typed import build, unknown_key, wrong_type
 
-__all__ = ["SECTIONS", "Recipe", "build", "load_recipe", "parse_overrides", "split_overrides", "unknown_key"]
+__all__ = [
+    "SECTIONS",
+    "Recipe",
+    "build",
+    "load_recipe",
+    "parse_overrides",
+    "recipe_of",
+    "split_overrides",
+    "unknown_key",
+]
 
 T = TypeVar("T")
 
@@ -140,7 +149,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         InputError: missing file, YAML error (with line), unknown section, unknown key, value of the wrong type.
     """
     path = Path(path)
-    values = _read(path, ())
+    return recipe_of(path, _read(path, ()), overrides)
+
+
+def recipe_of(path: Path, values: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from its content; `path` is where messages say it stands.
+
+    Raises:
+        InputError: unknown section, unknown key, value of the wrong type.
+    """
     values = _merge(values, parse_overrides(overrides))
     for section in values:
         if section not in SECTIONS:

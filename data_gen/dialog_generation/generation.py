@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-import random
-from collections import Counter, defaultdict
+import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from tqdm import tqdm
 
-from data_gen.dialog_generation.builder import DialogBuilder, Mix, linked, pick
+from data_gen.dialog_generation.builder import Mix
+from data_gen.dialog_generation.mix import Achieved, declared
+from data_gen.dialog_generation.plans import draw_plans
+from data_gen.dialog_generation.player_settings import AgentSettings, GuidanceSettings
+from data_gen.dialog_generation.production import Maker, pieces
 from data_gen.dialog_generation.prompts import NAMES as PROMPT_NAMES
-from data_gen.dialog_generation.prompts import prompt
-from data_gen.dialog_generation.user import askable
 from toolace import Dialog, InputError, Tool
 from toolace.dialogs import DIALOG_TYPES
+from toolace.llm_settings import LlmSettings
+from toolace.rows import write_text
 from toolace.typed import unknown_key
 
-ATTEMPTS = 40
-NON_TOOL_USE = ("irrelevant", "missing", "chat")
+NON_TOOL_USE = ("irrelevant", "no_tools", "missing", "chat")
 SHARES = ("near_share", "everyday_share", "parallel_same", "results", "answered", "errors", "optional")
 
 
@@ -37,6 +41,10 @@ class DialogSettings:
         system_prompts: name of a system prompt -> weight.
         types: dialog type -> weight (single, parallel, dependent, non_tool_use).
         parallel_same, non_tool_use, results, turns, answered, errors, optional: see `Mix`.
+        players: who makes the dialogs: the offline builder, or agents of which `agents` says who plays them.
+        llm: the server that plays; needed when `players` is llm.
+        agents: see `AgentSettings`.
+        guidance: the range of losses to steer dialogs into; None: dialogs are taken as they come.
     """
 
     count: int = 1200
@@ -55,6 +63,10 @@ class DialogSettings:
     answered: float = 0.3
     errors: float = 0.03
     optional: float = 0.4
+    players: Literal["offline", "llm"] = "offline"
+    llm: LlmSettings | None = None
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    guidance: GuidanceSettings | None = None
 
     def check(self) -> None:
         """Raises InputError for numbers that cannot be met."""
@@ -81,6 +93,19 @@ class DialogSettings:
             if not 0 <= getattr(self, name) <= 1:
                 fix = "Give a share from 0 to 1."
                 raise InputError(f"is {getattr(self, name)}", where=f"generate.dialogs.{name}", fix=fix)
+        self._check_players()
+
+    def _check_players(self) -> None:
+        where = "generate.dialogs"
+        self.agents.check()
+        if self.guidance is not None:
+            self.guidance.check()
+        if self.players == "llm" and self.llm is None:
+            fix = "Give base_url and model there, or set players: offline."
+            raise InputError("players: llm needs a server", where=f"{where}.llm", fix=fix)
+        if self.players == "offline" and self.guidance is not None:
+            fix = "Remove it, or set players: llm."
+            raise InputError("guidance is for players of llm", where=f"{where}.guidance", fix=fix)
 
     def mix(self) -> Mix:
         """The part that the builder reads."""
@@ -96,101 +121,59 @@ class DialogSettings:
 
 
 def generate(tools: Sequence[Tool], settings: DialogSettings, seed: int) -> Iterator[Dialog]:
-    """Yields `settings.count` dialogs, lists of candidate tools one after another.
+    """Yields `settings.count` dialogs of the offline player, lists of candidate tools one after another.
 
     Raises:
         InputError: settings that cannot be met, or a pool from which a wanted type cannot be made.
     """
     settings.check()
-    # A pattern such as an account's ARN can be beyond the offline player; such a tool is never offered.
-    tools = [tool for tool in tools if askable(tool)]
-    rng = random.Random(f"{seed}/dialogs")
-    sampler = _ToolLists(rng, tools, settings)
-    builder = DialogBuilder(rng, settings.mix(), tools)
-    kinds = _schedule(settings, rng)
-    made = 0
-    with tqdm(total=settings.count, desc="dialogs", unit="dialog") as bar:
-        while made < settings.count:
-            group = [kinds[made + i] for i in range(min(settings.per_tool_list, settings.count - made))]
-            candidates = sampler.draw("dependent" in group)
-            name = pick(rng, settings.system_prompts)
-            meta: dict[str, Any] = {"seed": seed, "player": "offline"}
-            if entry := prompt(name):
-                meta["prompt"] = entry
-            for kind in group:
-                yield _one(builder, sampler, candidates, kind, f"dialog-{made:06d}", meta)
-                made += 1
-                bar.update()
+    maker = Maker(tools, settings, seed)
+    for plans in draw_plans(settings, seed):
+        yield from maker.group(plans, Counter())
 
 
-def _schedule(settings: DialogSettings, rng: random.Random) -> list[str]:
-    """The type of each dialog: exact shares (largest remainders), in seeded order."""
-    total = sum(settings.types.values())
-    exact = {kind: settings.count * weight / total for kind, weight in settings.types.items()}
-    counts = Counter({kind: int(share) for kind, share in exact.items()})
-    short = settings.count - counts.total()
-    for kind in sorted(exact, key=lambda k: (int(exact[k]) - exact[k], k))[:short]:
-        counts[kind] += 1
-    kinds = [kind for kind in settings.types for _ in range(counts[kind])]
-    rng.shuffle(kinds)
-    return kinds
+def write_offline(
+    path: str | Path, tools: Sequence[Tool], settings: DialogSettings, seed: int, jobs: int = 0
+) -> dict[str, Any]:
+    """Writes `settings.count` dialogs of the offline player as JSON Lines, whole or not at all.
+
+    Args:
+        jobs: processes; 0: one a core when there is enough to do. The bytes are the same for any number.
+
+    Returns:
+        `{"made", "types", "redrawn", "declared", "achieved"}`: the mix in per cent, and how many dialogs were drawn again
+        by the rule they fell to.
+
+    Raises:
+        InputError: as `generate`; or the file cannot be written.
+    """
+    settings.check()
+    achieved, redrawn = Achieved(), Counter[str]()
+
+    def lines() -> Iterator[str]:
+        with tqdm(total=settings.count, desc="dialogs", unit="dialog", disable=None) as bar:
+            for piece in pieces(tools, settings, seed, jobs or _jobs(settings.count)):
+                achieved.merge(piece.achieved)
+                redrawn.update(piece.redrawn)
+                bar.update(len(piece.lines))
+                yield from piece.lines
+
+    write_text(path, lines())
+    types = {str(kind): count for kind, count in sorted(achieved.types.items())}
+    return {
+        "made": achieved.types.total(),
+        "types": types,
+        "redrawn": dict(redrawn.most_common()),
+        "declared": declared(settings),
+        "achieved": achieved.shares(),
+    }
 
 
-def _one(
-    builder: DialogBuilder, sampler: _ToolLists, tools: Sequence[Tool], kind: str, id_: str, meta: Mapping[str, Any]
-) -> Dialog:
-    for attempt in range(ATTEMPTS):
-        dialog = builder.build(id_, tools, kind, meta)
-        if dialog is not None:
-            return dialog
-        # These candidates may never allow this type; the declared mix is kept at the price of another list.
-        if attempt % 8 == 7:
-            tools = sampler.draw(kind == "dependent")
-    fix = "Lower its weight in generate.dialogs.types, or give a larger pool."
-    raise InputError(f"no dialog of type {kind} can be made from this pool of tools", where="generate", fix=fix)
+# our choice: below so many dialogs, starting other processes and sending them the pool costs more than it saves.
+_PARALLEL_COUNT = 6000
 
 
-class _ToolLists:
-    """Draws lists of candidate tools: every tool is first once before any is first twice."""
-
-    def __init__(self, rng: random.Random, tools: Sequence[Tool], settings: DialogSettings) -> None:
-        if not tools:
-            raise InputError("the pool of tools is empty", where="generate", fix="Run `toolace tools` first.")
-        self.rng, self.tools, self.settings = rng, list(tools), settings
-        self.groups = {
-            True: [t for t in tools if t.id.startswith("everyday:")],
-            False: [t for t in tools if not t.id.startswith("everyday:")],
-        }
-        self.by_domain: dict[str, list[Tool]] = defaultdict(list)
-        for tool in tools:
-            self.by_domain[tool.domain].append(tool)
-        self.queues: dict[bool, list[Tool]] = {True: [], False: []}
-        everyday = self.groups[True] or self.tools
-        self.links = [link for a in everyday for b in everyday if a.domain == b.domain for link in linked(a, b)]
-
-    def draw(self, dependent: bool = False) -> list[Tool]:
-        """One list; with `dependent` it holds two tools of which the second can use the first's result."""
-        everyday = self.rng.random() < self.settings.everyday_share
-        if not self.groups[everyday]:
-            everyday = not everyday
-        if dependent and self.links:
-            first, second, _, _ = self.rng.choice(self.links)
-            chosen = [first, second]
-        else:
-            chosen = [self._next(everyday)]
-        wanted = max(len(chosen), pick(self.rng, self.settings.candidates))
-        for _ in range(ATTEMPTS):
-            if len(chosen) >= wanted:
-                break
-            near = self.rng.random() < self.settings.near_share
-            other = self.rng.choice(self.by_domain[chosen[0].domain] if near else self.groups[everyday])
-            if other.name not in [tool.name for tool in chosen]:
-                chosen.append(other)
-        self.rng.shuffle(chosen)
-        return chosen
-
-    def _next(self, everyday: bool) -> Tool:
-        if not self.queues[everyday]:
-            self.queues[everyday] = list(self.groups[everyday])
-            self.rng.shuffle(self.queues[everyday])
-        return self.queues[everyday].pop()
+def _jobs(count: int) -> int:
+    if count < _PARALLEL_COUNT:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

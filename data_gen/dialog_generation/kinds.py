@@ -19,7 +19,7 @@ def _book() -> Mapping[str, Any]:
     raw = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text(encoding="utf-8"))
     lists = {kind: [item.strip() for item in text.split(", ")] for kind, text in raw["lists"].items()}
     results = {word: kind for kind, listed in raw["results"].items() for word in listed}
-    return {"lists": lists, "results": results, **{part: raw[part] for part in ("ranges", "joined", "chit_chat")}}
+    return {"lists": lists, "results": results, **{part: raw[part] for part in ("ranges", "joined", "chit_chat", "small_talk")}}
 
 
 def result_kind(word: str) -> str:
@@ -36,6 +36,18 @@ def result_range(word: str) -> tuple[float, float] | None:
 def chit_chat() -> list[tuple[str, str]]:
     """Pairs (what the user says, what the assistant answers) that need no tool."""
     return [tuple(pair) for pair in _book()["chit_chat"]]
+
+
+_CHAT_SLOT = re.compile(r"\{(\w+)\}")
+
+
+def chat(rng: random.Random) -> tuple[str, str]:
+    """One exchange that needs no tool, its blanks ("I just came back from {city}.") filled alike on both sides."""
+    said, answered = rng.choice([*chit_chat(), *_book()["small_talk"]])
+    filled: dict[str, str] = {}
+    for slot in _CHAT_SLOT.findall(said):
+        filled.setdefault(slot, by_kind(slot, rng))
+    return said.format(**filled), answered.format(**filled)
 
 
 def day(rng: random.Random) -> date:
@@ -80,6 +92,13 @@ _MADE: dict[str, Any] = {
     "time": lambda rng: f"{rng.randrange(6, 23):02d}:{rng.choice((0, 15, 30, 45)):02d}",
     "year": lambda rng: str(rng.randrange(1950, 2027)),
     "email": _email,
+    "dial": lambda rng: f"+{rng.choice((1, 33, 44, 49))}{rng.randrange(10**8, 10**9)}",
+    "digits8": lambda rng: str(rng.randrange(10**7, 10**8)),
+    "letters": lambda rng: "".join(rng.choice("ABCDEFGHJKLMNPRSTUVW") for _ in range(rng.choice((3, 4, 5)))),
+    "compact_id": lambda rng: _id(rng).replace("-", "") + str(rng.randrange(10**6, 10**7)),
+    "hex": lambda rng: f"{rng.getrandbits(128):032x}",
+    "long_text": lambda rng: f"{by_kind('message', rng)}. {by_kind('sentence', rng)}",
+    "resource": lambda rng: f"{rng.choice(_THINGS)}s/{rng.choice(_PLAIN)}-{rng.randrange(10, 100)}",
     "phone": lambda rng: f"+{rng.choice((1, 33, 44, 49))} 555 {rng.randrange(100, 999)} {rng.randrange(1000, 9999)}",
     "moment": lambda rng: f"{day(rng)}T{rng.randrange(24):02d}:{rng.choice((0, 15, 30, 45)):02d}:00Z",
     "ipv4": lambda rng: ".".join(str(rng.randrange(1, 255)) for _ in range(4)),
@@ -119,6 +138,37 @@ _NAME_KINDS = tuple(
         (r"description|comment|message|text|content|reason|title|summary", "sentence"),
     )
 )
+
+
+# What the words of a description say about the values, for documents that name things in their own way.
+_DESCRIBED = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (r"^E-?mail", "email"),
+        (r"^(?:Subject line)", "subject"),
+        (r"^A few words", "message"),
+        (r"^Why\b", "reason"),
+        (r"^What the reviewer", "comment"),
+        (r"^What the person should know", "note"),
+        (r"^(?:Name of the |Full name of the )?(?:[Pp]erson\b|[A-Z]?[a-z]+ who\b)", "person"),
+        (
+            r"^Name of the (?:\w+ )?(?:applicant|seller|buyer|host|holder|guest|member|subscriber|author|recipient|donor|"
+            r"player|photographer|teacher|learner|voter|architect|designer|presenter|attendee|patient|client|customer|"
+            r"employee|student|owner|driver|tenant|visitor|passenger|traveller|participant|invitee|dancer)\b",
+            "person",
+        ),
+        (r"^(?:City|Town)\b", "city"),
+        (r"^(?:Home |Street |Mailing )?[Aa]ddress\b", "address"),
+        (r"^Country\b(?!.*\b(?:code|ISO)\b)", "country"),
+    )
+)
+
+
+def described_kind(name: str, description: str) -> str:
+    """The kind that a parameter's description speaks of, "" when it speaks of none."""
+    found = next((kind for pattern, kind in _DESCRIBED if pattern.search(description)), "")
+    # "Address the alert is sent to" is an e-mail's when the parameter is called email.
+    return "email" if found == "address" and kind_of(name) == "email" else found
 
 
 def kind_of(name: str) -> str:

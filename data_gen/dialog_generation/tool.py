@@ -20,16 +20,28 @@ _ERRORS = (
     "the request timed out",
     "this combination of arguments is not supported",
 )
+# Of a parameter's schema, what a result's member of the same name can have too.
+_SHAPES = ("pattern", "minimum", "maximum", "multipleOf", "description", "format", "enum")
+Specs = Mapping[tuple[str, str, str], Mapping[str, Any]]
+# How the text of an error result begins.
+ERROR_START = '{"error":'
 _SOURCES = ("kind", "values", "enum", "minimum", "maximum", "multipleOf", "format")
 
 
 class OfflineTool:
     """Answers calls from the tool's schema, seeded; arguments that come back under the same name are unchanged."""
 
-    def __init__(self, rng: random.Random, error_rate: float = 0.0) -> None:
-        """A share `error_rate` of the answers are errors."""
+    def __init__(self, rng: random.Random, error_rate: float = 0.0, specs: Specs | None = None) -> None:
+        """A share `error_rate` of the answers are errors.
+
+        Args:
+            specs: (domain, type, words of a name) -> a parameter's schema: what the pool's tools of a domain take under
+                the name of a result's member says what such values look like.
+        """
         self.rng = rng
         self.error_rate = error_rate
+        self.specs = specs or {}
+        self._items: dict[str, list[Any]] = {}
 
     def answer(self, tool: Tool, call: Call, forced: Mapping[str, Any] | None = None) -> str:
         """JSON text of the result; with `error_rate` an `{"error": ...}` object.
@@ -44,12 +56,17 @@ class OfflineTool:
             return json.dumps({"error": self.rng.choice(_ERRORS)})
         schema = tool.returns or {"type": "object", "properties": {"status": {"const": "ok"}}}
         known = {**call.arguments, **(forced or {})}
-        domain = tool.domain if tool.id.startswith("everyday:") else ""
+        # Asked about three museums, the result tells of these three.
+        self._items = {
+            words(key).removesuffix("s"): value
+            for key, value in call.arguments.items()
+            if isinstance(value, list) and value and all(isinstance(item, str | int) for item in value)
+        }
         # A result that is one bare value is what the tool's name says.
         name = words(tool.name).split(" ")[-1] if schema.get("type") in ("string", "integer", "number") else ""
-        return json.dumps(self._value(schema, name, known, 0, domain), ensure_ascii=False)
+        return json.dumps(self._value(schema, name, known, 0, tool), ensure_ascii=False)
 
-    def _value(self, schema: Mapping[str, Any], name: str, known: Mapping[str, Any], depth: int, domain: str) -> Any:
+    def _value(self, schema: Mapping[str, Any], name: str, known: Mapping[str, Any], depth: int, tool: Tool) -> Any:
         kind = schema.get("type")
         if name in known and _returns(known[name], schema):
             return known[name]
@@ -57,21 +74,29 @@ class OfflineTool:
             required = schema.get("required") or ()
             members = list((schema.get("properties") or {}).items())
             shown = members[: 6 if depth else 8] + [m for m in members[6 if depth else 8 :] if m[0] in required]
-            return {key: self._value(inner, key, known, depth + 1, domain) for key, inner in shown}
+            return {key: self._value(inner, key, known, depth + 1, tool) for key, inner in shown}
         if kind == "array" and depth < 4:
-            return self._list(schema, name, known, depth, domain)
-        if domain and "enum" not in schema and "format" not in schema and kind in ("string", "integer", "number"):
-            schema = {**_source(domain, name, str(kind)), **schema}
+            return self._list(schema, name, known, depth, tool)
+        if "enum" not in schema and "format" not in schema and kind in ("string", "integer", "number"):
+            if tool.id.startswith("everyday:"):
+                schema = {**_source(tool.domain, name, str(kind)), **schema}
+            else:
+                alike = self.specs.get((tool.domain, str(kind), words(name)), {})
+                schema = {**{key: alike[key] for key in _SHAPES if key in alike}, **schema}
         return draw(schema, self.rng, name).argument
 
-    def _list(self, schema: Mapping[str, Any], name: str, known: Mapping[str, Any], depth: int, domain: str) -> Any:
+    def _list(self, schema: Mapping[str, Any], name: str, known: Mapping[str, Any], depth: int, tool: Tool) -> Any:
         items = schema.get("items") or {"type": "string"}
         low = max(1, int(schema.get("minItems", 1)))
         few = items.get("type") in ("object", "array")
+        named = [(key, self._items[words(key)]) for key in items.get("properties") or {} if words(key) in self._items]
+        if named and low <= len(named[0][1]) <= int(schema.get("maxItems", 99)):
+            key, values = named[0]
+            return [self._value(items, name.rstrip("s"), {key: value}, depth + 1, tool) for value in values]
         count = min(max(low, self.rng.choice((1, 2, 2, 3) if few else (2, 3))), int(schema.get("maxItems", 99)))
         found: list[Any] = []
         for _ in range(count * 4):
-            value = self._value(items, name.rstrip("s"), {} if found else known, depth + 1, domain)
+            value = self._value(items, name.rstrip("s"), {} if found else known, depth + 1, tool)
             if len(found) < count and (value not in found or not isinstance(value, str)):
                 found.append(value)
         if len(found) < low:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from data_gen.dialog_generation.phrases import SLOT, Phrases, phrases_of, slots
-from data_gen.dialog_generation.sentences import Sentence, and_list, append_clauses, dress, sentence_of
+from data_gen.dialog_generation.phrases import QUESTION_STYLES, SLOT, STYLES, Phrases, at_level, phrases_of, slots, words
+from data_gen.dialog_generation.sentences import Sentence, and_list, append_clauses, dress, mood_of, sentence_of
 from data_gen.dialog_generation.structures import draw_any, in_order
-from data_gen.dialog_generation.vagueness import leave_open
+from data_gen.dialog_generation.vagueness import leave_open, stands
 from data_gen.dialog_generation.values import NoValue, Value, drawable
+from data_gen.verification.identity import remembered
 from toolace import Call, Tool
 
 _AGAIN = (
@@ -28,6 +29,12 @@ _AGAIN = (
     "run it again for {}",
 )
 _REPLIES = ("{}", "{}, please", "It's {}", "Sorry, {}", "Let's say {}", "Make it {}")
+_CORRECTIONS = (
+    "sorry, the {noun} should have been {}", "try it with the {noun} {}", "I mixed something up, the {noun} is {}",
+    "then take {} as the {noun}", "my mistake, I meant {} for the {noun}", "okay, use {} for the {noun} instead",
+    "let's try again with {} as the {noun}", "I looked it up: the {noun} is {}", "that was wrong, the {noun} must be {}",
+    "could you do it with the {noun} {} then", "what about {} as the {noun}", "change the {noun} to {} and repeat it",
+)  # fmt: skip
 _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # "for {} people" can say its number as a word; "y = {}" or "{} to 9" cannot.
 _COUNTED = re.compile(r"(?<![=x/] )\{\} (?!(?:and|or|to|by|x|percent|out)\b)[a-z]{4,}")
@@ -50,19 +57,22 @@ class _Part:
 class OfflineUser:
     """Writes user turns from a seeded generator; see the module's description."""
 
-    def __init__(self, rng: random.Random, optional_share: float = 0.4) -> None:
-        """Optional parameters are given with the probability `optional_share`."""
+    def __init__(self, rng: random.Random, optional_share: float = 0.4, level: int = 0) -> None:
+        """Optional parameters are given with the probability `optional_share`; `level` is that of self-guidance:
+        above 0 requests only hint at the tool, below it they use its own words."""
         self.rng = rng
         self.optional_share = optional_share
+        self.level = level
+        self.style = STYLES[0]
 
     def ask_one(self, tool: Tool) -> Request:
         """A request that one call of `tool` answers."""
-        part = self._part(tool, phrases_of(tool))
+        part = self._part(tool, self._phrases(tool))
         return Request(dress([part.sentence], self.rng), (Call(tool.name, part.arguments),))
 
     def ask_same(self, tool: Tool, count: int) -> Request:
         """A request that needs `count` calls of one tool with different arguments."""
-        phrases = phrases_of(tool)
+        phrases = self._phrases(tool)
         if phrases.many and self.rng.random() < 0.75:
             request = self._list_request(tool, phrases, count)
             if request:
@@ -78,7 +88,7 @@ class OfflineUser:
 
     def ask_several(self, tools: Sequence[Tool]) -> Request:
         """A request that needs one call of each tool, in this order."""
-        parts = [self._part(tool, phrases_of(tool)) for tool in tools]
+        parts = [self._part(tool, self._phrases(tool)) for tool in tools]
         calls = tuple(Call(tool.name, part.arguments) for tool, part in zip(tools, parts, strict=True))
         return Request(dress([part.sentence for part in parts], self.rng), calls)
 
@@ -114,10 +124,32 @@ class OfflineUser:
         Returns the text, the first call, and the second call's other arguments.
         """
         one = self._part(first, phrases_of(first))
-        two = self._part(second, phrases_of(second), given={parameter: Value(None, f"that {noun}")})
+        two = self._part(second, _pointing(phrases_of(second), parameter), given={parameter: Value(None, f"that {noun}")})
         others = {name: value for name, value in two.arguments.items() if name != parameter}
         text = dress([one.sentence, two.sentence], self.rng, dependent=True)
         return text, Call(first.name, one.arguments), others
+
+    def correct(self, tool: Tool, call: Call) -> tuple[str, Call] | None:
+        """After a call failed: the same wish with another value of one parameter, as (text, call); None when no value
+        of the call can be said alone."""
+        specs = phrases_of(tool).specs
+        names = [name for name in call.arguments if specs.get(name, {}).get("type") == "string" and name in tool.required]
+        if not names:
+            return None
+        name = self.rng.choice(names)
+        try:
+            values = self._distinct(tool, phrases_of(tool), name, 4)
+        except NoValue:
+            return None
+        others = [value for value in values if value.argument != call.arguments[name]]
+        if not others:
+            return None
+        frame = self.rng.choice(_CORRECTIONS).replace("{noun}", words(name))
+        text = dress([sentence_of(frame, frame.replace("{}", others[0].text))], self.rng, bare=True)
+        return text, Call(call.name, {**call.arguments, name: others[0].argument})
+
+    def _phrases(self, tool: Tool) -> Phrases:
+        return at_level(phrases_of(tool), self.level, self.rng)
 
     def droppable(self, tool: Tool) -> list[str]:
         """Required parameters that a request can leave open and still be English."""
@@ -134,6 +166,8 @@ class OfflineUser:
     ) -> _Part:
         fitting = [ask for ask in phrases.asks if leave_out not in slots(ask)] if leave_out else list(phrases.asks)
         ask = self.rng.choice(fitting)
+        for name in given or ():  # "museum {=museum_id}" becomes "that museum", not "museum that museum"
+            ask = ask.replace(f"{noun_of(name)} {{={name}}}", f"{{={name}}}")
         wanted = self._chosen(tool, phrases, slots(ask), leave_out)
         drawn = self._draw(tool, phrases, wanted, given or {})
         sentence = self._sentence(ask, phrases, drawn, [name for name in wanted if name not in slots(ask)])
@@ -173,6 +207,7 @@ class OfflineUser:
             return value.text
         else:
             says = spec.get("say") or ["{}"]
+            says = [say for say in (spec.get("styles") or {}).get(self.style, ()) if say in says] or says
         say = str(self.rng.choice(says))
         number = value.argument
         if type(number) is int and 2 <= number <= 10 and _COUNTED.search(say) and self.rng.random() < 0.2:
@@ -198,6 +233,7 @@ class OfflineUser:
     ) -> Sentence:
         order = list(rest)
         self.rng.shuffle(order)
+        self.style = self.rng.choice(QUESTION_STYLES if mood_of(ask) == "question" else STYLES)
         clauses = [
             self._clause(phrases.specs.get(name, {}), drawn[name]) + " respectively" * (name in respective)
             for name in order
@@ -261,6 +297,19 @@ class OfflineUser:
         return Request(dress([sentence, more], self.rng), tuple(calls))
 
 
+def noun_of(parameter: str) -> str:
+    """What a person calls the thing that a parameter names: a "museum id" is of a museum, a "book title" of a book.
+
+    A "borrowed title" stays a title.
+    """
+    name = words(parameter)
+    for ending in (" title", " id", " identifier"):
+        rest = name.removesuffix(ending)
+        if rest != name:
+            return ending.strip() if rest.endswith("ed") else rest
+    return name
+
+
 def _repeatable(tool: Tool, phrases: Phrases, wanted: Sequence[str]) -> str:
     """The required text parameter that "the same for Oslo" is about, "" when it could be another one.
 
@@ -276,6 +325,27 @@ def _repeatable(tool: Tool, phrases: Phrases, wanted: Sequence[str]) -> str:
     return slot if alike == [slot] else ""
 
 
+def _pointing(phrases: Phrases, parameter: str) -> Phrases:
+    """The phrases with which "that museum" can take the place of a parameter's value.
+
+    Raises:
+        NoValue: every way of saying it would turn into something nobody says.
+    """
+    spec = phrases.specs[parameter]
+    if "styles" in spec or not spec.get("say"):  # made from the schema: "museum id that museum" is no English
+        plain = {key: value for key, value in spec.items() if key != "styles"}
+        return replace(phrases, specs={**phrases.specs, parameter: {**plain, "say": _POINTERS}})
+    says = [say for say in spec["say"] if stands(say, "{}", phrases.specs)]
+    asks = [ask for ask in phrases.asks if f"{{={parameter}}}" not in ask or stands(ask, f"{{={parameter}}}", phrases.specs)]
+    if not says or not asks:
+        raise NoValue(parameter)
+    return replace(phrases, asks=tuple(asks), specs={**phrases.specs, parameter: {**spec, "say": says}})
+
+
+_POINTERS = ("for {}", "with {}", "using {}", "this time for {}", "and do it for {}")
+
+
+@remembered
 def askable(tool: Tool) -> bool:
     """Whether this player can fill every required parameter of a tool."""
     specs = phrases_of(tool).specs

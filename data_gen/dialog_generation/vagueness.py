@@ -54,11 +54,11 @@ def leave_open(phrases: Phrases, name: str, spec: Mapping[str, Any]) -> tuple[Ph
     noun = _noun(name, spec)
     specs = dict(phrases.specs)
     if spec.get("say"):
-        says = [say for say in spec["say"] if _stands(say, "{}", specs)]
+        says = [say for say in spec["say"] if stands(say, "{}", specs)]
         specs[name] = {**spec, "say": says}
         asks = [ask for ask in phrases.asks if says and f"{{{name}}}" in ask]
     else:
-        asks = [ask for ask in phrases.asks if _stands(ask, f"{{{name}}}", specs)]
+        asks = [ask for ask in phrases.asks if stands(ask, f"{{{name}}}", specs)]
     return (replace(phrases, asks=tuple(asks), specs=specs), f"that {noun}") if noun and asks else None
 
 
@@ -73,7 +73,7 @@ def _noun(name: str, spec: Mapping[str, Any]) -> str:
     return noun if spec.get("values") and noun.isalpha() and noun not in _BEFORE | _AFTER else ""
 
 
-def _stands(text: str, slot: str, specs: Mapping[str, Mapping[str, Any]]) -> bool:
+def stands(text: str, slot: str, specs: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the slot of a template is a whole noun phrase, which "that city" can take the place of."""
     before, found, after = text.partition(slot)
     if not found or slot in after or '"' in text or "'{" in text:

@@ -14,7 +14,8 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from data_gen.dialog_generation.kinds import by_kind, kind_of
+from data_gen.dialog_generation.examples import examples, letters_varied, varied
+from data_gen.dialog_generation.kinds import by_kind, described_kind, kind_of
 from data_gen.dialog_generation.sentences import and_list
 from data_gen.verification.formats import FORMAT_CHECKER
 from data_gen.verification.patterns import matches
@@ -164,8 +165,11 @@ def _array(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
     wanted = rng.randint(low, min(high, low + 3))
     repeats = not spec.get("uniqueItems")
     items: list[Value] = []
+    inner = spec.get("items") or {"type": "string"}
+    if "description" not in inner and "description" in spec:  # the list alone says what its items are
+        inner = {**inner, "description": spec["description"]}
     for _ in range(wanted * 4):
-        value = draw(spec.get("items") or {"type": "string"}, rng, name.rstrip("s"))
+        value = draw(inner, rng, name.rstrip("s"))
         known = value.argument in [i.argument for i in items]
         if len(items) < wanted and (not known or (repeats and _is_number(value.argument))):
             items.append(value)
@@ -189,22 +193,75 @@ _FORMATS = {
 
 
 def _string(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
-    kind = _FORMATS.get(str(spec.get("format")), "") or spec.get("kind") or kind_of(name)
-    for other in (*[kind] * 12, *_ANY):
-        text = by_kind(other, rng)
+    kind = _FORMATS.get(str(spec.get("format")), "") or spec.get("kind")
+    if not kind:
+        description = str(spec.get("description", ""))
+        kind = described_kind(name, description)
+        shown = _shown(description, spec, rng)
+        # People and places are many, and the two of a description are soon worn out.
+        if shown and (not kind or rng.random() < 0.3):
+            return Value(shown, shown)
+        kind = kind or kind_of(name)
+    for _ in range(3 if "pattern" in spec else 12):
+        text = by_kind(kind, rng)
         if fits(text, spec):
             return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else text)
-    text = _resource_name(str(spec.get("pattern")), rng)
-    if text and fits(text, spec):
-        return Value(text, text)
+    for text in (_spelled(str(spec.get("pattern", "")), rng), *(by_kind(other, rng) for other in _ANY)):
+        if text and fits(text, spec):
+            return Value(text, text)
     raise NoValue(name)
 
 
-def _resource_name(pattern: str, rng: random.Random) -> str:
-    """`projects/main-data/locations/north-report` for Google's `^projects/[^/]+/locations/[^/]+$`; "" for others."""
-    if not re.fullmatch(r"\^(?:[A-Za-z]+|\[\^/\]\+)(?:/(?:[A-Za-z]+|\[\^/\]\+))*\$", pattern):
+def _shown(description: str, spec: Mapping[str, Any], rng: random.Random) -> str:
+    """A value like those that the description shows, as new as the parameter's schema lets it be; "" for none."""
+    known = examples(description)
+    if not known:
         return ""
-    return re.sub(r"\[\^/\]\+", lambda _: by_kind("name", rng), pattern.strip("^$"))
+    chosen = rng.choice(known)
+    ways = (varied, letters_varied) if "pattern" in spec and " " not in chosen else (varied,)
+    for way in (*rng.sample(ways, len(ways)), str.strip):
+        text = way(chosen, rng) if way is not str.strip else chosen
+        if fits(text, spec):
+            return text
+    return ""
+
+
+# Pieces of the patterns that publishers write identifiers with: classes with a count, choices, plain letters.
+_PIECE = re.compile(
+    r"(?P<path>\[\^/\]\+)|(?P<kind>\[(?:0-9|A-Z|a-z|A-Z0-9|a-z0-9|0-9a-f|a-f0-9|0-9a-fA-F|A-Fa-f0-9|A-Za-z0-9)\]|\\d)"
+    r"(?:\{(?P<low>\d{1,2})(?:,(?P<high>\d{1,2}))?\})?(?P<plus>\+?)|\((?:\?:)?(?P<choice>[\w -]+(?:\|[\w -]+)+)\)"
+    r"|(?P<plain>[\w#:/@ -]|\\[./_-])"
+)
+_DIGITS, _UPPER, _LOWER = "0123456789", "ABCDEFGHJKLMNPRSTUVWXYZ", "abcdefghjkmnpqrstuvwxyz"
+
+
+def _spelled(pattern: str, rng: random.Random) -> str:
+    """A text by a pattern of those pieces alone, such as `^projects/[^/]+/locations/[^/]+$`; "" for any other."""
+    left, made = pattern.removeprefix("^").removesuffix("$"), []
+    while left:
+        piece = _PIECE.match(left)
+        if piece is None:
+            return ""
+        made.append(_spelled_piece(piece, rng))
+        left = left[piece.end() :]
+    return "".join(made)
+
+
+def _spelled_piece(piece: re.Match[str], rng: random.Random) -> str:
+    if piece["path"]:
+        return by_kind("name", rng)
+    if piece["choice"]:
+        return rng.choice(piece["choice"].split("|"))
+    if piece["plain"]:
+        return piece["plain"][-1]
+    inside = piece["kind"]
+    letters = (_DIGITS if "0-9" in inside or "d" in inside else "") + (
+        "abcdef" if "a-f" in inside or "A-F" in inside else _LOWER if "a-z" in inside else ""
+    )
+    letters += _UPPER if "A-Z" in inside else ""
+    low = int(piece["low"] or 1)
+    high = min(int(piece["high"] or low), low + 6) if not piece["plus"] else 8
+    return "".join(rng.choice(letters) for _ in range(rng.randint(low, max(low, high))))
 
 
 def _spoken_date(text: str) -> str:
@@ -216,7 +273,10 @@ def _spoken_date(text: str) -> str:
     return f"{on:%B} {on.day}, {on.year}"
 
 
-_ANY = ("name", "id", "word", "postcode", "url", "email", "uuid", "account", "lower", "ipv4", "moment")
+_ANY = (
+    "name", "id", "word", "postcode", "url", "email", "uuid", "account", "lower", "ipv4", "moment", "time", "digits8",
+    "country_code", "language_code", "currency", "dial", "letters", "compact_id", "hex", "date", "long_text", "resource",
+)  # fmt: skip
 
 
 def fits(text: str, spec: Mapping[str, Any]) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from data_gen.documents import everyday
 from data_gen.documents.document import Document
 from toolace import InputError, Tool
 
 REAL = "real"
+EVOLVED = "evolved"
 
 
-def to_tool(document: Document, *, origin: str = REAL) -> Tool:
+def to_tool(document: Document) -> Tool:
     """The tool a document describes; its domain is the document's sub-domain, the second name of the path.
 
     Raises:
@@ -28,7 +30,8 @@ def to_tool(document: Document, *, origin: str = REAL) -> Tool:
         id=document.id,
         domain=path[1] if len(path) > 1 else (path[0] if path else document.title),
         path=path,
-        origin=origin,
+        # What this project wrote itself documents no service that exists.
+        origin=EVOLVED if document.source.get("package") == everyday.PACKAGE else REAL,
         source=dict(document.source),
         licence=document.licence,
     )

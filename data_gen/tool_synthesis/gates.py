@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from data_gen.tool_synthesis.benchmark import BenchmarkFunctions, benchmark_functions, benchmark_requests
-from data_gen.tool_synthesis.similarity import SimilarityIndex, bigrams, words_of
+from data_gen.tool_synthesis.similarity import SimilarityIndex, bigrams, words_and_parameters, words_of
 from data_gen.verification.schemas import compile_schema
 from data_gen.verification.verdict import KEPT, Verdict
 from toolace import Tool
@@ -166,7 +166,10 @@ class BenchmarkGate:
 
 
 class PoolGate:
-    """Rejects a tool whose name is taken in the pool, or whose name and description nearly repeat one in it.
+    """Rejects a tool whose name is taken in the pool, or that nearly repeats one in it.
+
+    Near-duplicates have 70 % of their word pairs in name and description in common, or 70 % of their words in name,
+    description and parameter names.
 
     Args:
         tools: all candidates, to know which words are rare among them.
@@ -174,14 +177,16 @@ class PoolGate:
 
     def __init__(self, tools: Iterable[Tool]) -> None:
         self._names: dict[str, str] = {}
-        self._index = SimilarityIndex(NEAR_DUPLICATE, (bigrams(tool) for tool in tools))
+        known = list(tools)
+        self._phrases = SimilarityIndex(NEAR_DUPLICATE, map(bigrams, known))
+        self._words = SimilarityIndex(NEAR_DUPLICATE, map(words_and_parameters, known))
 
     def __call__(self, tool: Tool) -> Verdict:
         """Kept when it is new; `add` must then be called."""
         name = tool.name.lower()
         if name in self._names:
             return Verdict.reject("pool.name_taken", f"{tool.name!r} is the name of {self._names[name]}", "name")
-        found = self._index.find(bigrams(tool))
+        found = self._phrases.find(bigrams(tool)) or self._words.find(words_and_parameters(tool))
         if found:
             return Verdict.reject("pool.near_duplicate", f"{found[1]:.2f} similar to {found[0]}", "description")
         return KEPT
@@ -189,4 +194,5 @@ class PoolGate:
     def add(self, tool: Tool) -> None:
         """Takes a kept tool into account."""
         self._names[tool.name.lower()] = tool.id or tool.name
-        self._index.add(tool.id or tool.name, bigrams(tool))
+        self._phrases.add(tool.id or tool.name, bigrams(tool))
+        self._words.add(tool.id or tool.name, words_and_parameters(tool))

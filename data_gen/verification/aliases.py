@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,8 +13,21 @@ from data_gen.verification.heard import Heard
 
 
 @cache
+def _table() -> dict[str, dict[str, list[Any]]]:
+    loaded: dict[str, dict[str, list[Any]]] = yaml.safe_load(
+        (Path(__file__).parent / "aliases.yaml").read_text(encoding="utf-8")
+    )
+    return loaded
+
+
+def constants() -> dict[str, list[float]]:
+    """Numbers that a word stands for: 52 for a deck."""
+    return _table()["constants"]
+
+
+@cache
 def _aliases() -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    raw = yaml.safe_load((Path(__file__).parent / "aliases.yaml").read_text(encoding="utf-8"))
+    raw = _table()
     signs: dict[str, list[str]] = {}
     for sign, names in raw["signs"].items():
         for name in names:

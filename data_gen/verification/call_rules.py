@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data_gen.verification.identity import remembered_last
 from data_gen.verification.patterns import matches
 from data_gen.verification.registry import EXECUTABILITY, Finding, rule
-from data_gen.verification.schemas import compile_schema, properties_of, required_of
+from data_gen.verification.schemas import compile_once, properties_of, required_of
 from toolace.calls import Call, parse_calls
 from toolace.dialogs import Dialog
 from toolace.tools import Tool
@@ -16,19 +17,21 @@ from toolace.tools import Tool
 _DEPTH = 64
 
 
-def placed_calls(dialog: Dialog) -> Iterator[tuple[str, Call]]:
+@remembered_last
+def placed_calls(dialog: Dialog) -> tuple[tuple[str, Call], ...]:
     """Every call with its place, `messages[2].calls[0]`."""
-    for i, message in enumerate(dialog.messages):
-        for j, call in enumerate(message.calls):
-            yield f"messages[{i}].calls[{j}]", call
+    return tuple(
+        (f"messages[{i}].calls[{j}]", call)
+        for i, message in enumerate(dialog.messages)
+        for j, call in enumerate(message.calls)
+    )
 
 
-def _matched(dialog: Dialog) -> Iterator[tuple[str, Call, Tool]]:
+@remembered_last
+def _matched(dialog: Dialog) -> tuple[tuple[str, Call, Tool], ...]:
     """Calls of tools that are on offer, each with its tool."""
     by_name = {tool.name: tool for tool in dialog.tools}
-    for place, call in placed_calls(dialog):
-        if call.name in by_name:
-            yield place, call, by_name[call.name]
+    return tuple((place, call, by_name[call.name]) for place, call in placed_calls(dialog) if call.name in by_name)
 
 
 @rule("call.readable", EXECUTABILITY)
@@ -67,14 +70,20 @@ def required_given(dialog: Dialog) -> Iterator[Finding]:
 def no_unknown_parameter(dialog: Dialog) -> Iterator[Finding]:
     """Every argument, and every member of an object argument, is in the definition."""
     for place, call, tool in _matched(dialog):
+        if call.arguments.keys() <= properties_of(tool.parameters).keys() and not _holds_containers(call.arguments):
+            continue
         for path, name in _unknown(call.arguments, tool.parameters, 0):
             known = ", ".join(properties_of(tool.parameters)) if not path else "other members"
             yield f"{call.name} has no {name!r} (it has {known or 'no parameters'})", f"{place}{path}.{name}"
 
 
+def _holds_containers(arguments: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, (dict, list, tuple, Mapping)) for value in arguments.values())
+
+
 def _unknown(value: Any, schema: Any, depth: int) -> Iterator[tuple[str, str]]:
     """(path, key) of members that an object schema does not name and does not leave open."""
-    if not isinstance(schema, Mapping) or depth > _DEPTH:
+    if not isinstance(schema, Mapping) or depth > _DEPTH or not isinstance(value, (Mapping, list, tuple)):
         return
     if isinstance(value, Mapping):
         properties = properties_of(schema)
@@ -85,7 +94,7 @@ def _unknown(value: Any, schema: Any, depth: int) -> Iterator[tuple[str, str]]:
                     yield f".{key}{path}", name
             elif not is_open and not _is_matched(str(key), schema):
                 yield "", str(key)
-    elif isinstance(value, (list, tuple)):
+    else:
         for i, inner in enumerate(value):
             for path, name in _unknown(inner, schema.get("items"), depth + 1):
                 yield f"[{i}]{path}", name
@@ -135,12 +144,15 @@ def argument_schema(dialog: Dialog) -> Iterator[Finding]:
     JSON Schema decides: True is no integer, and 5.0 is one.
     """
     for place, call, tool in _matched(dialog):
+        compiled = compile_once(tool.parameters)
+        if compiled.surely_fits(call.arguments):
+            continue
         try:
             json.dumps(call.arguments, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             yield f"arguments of {call.name} are no JSON ({error})", place
             continue
-        for path, keyword, evidence in compile_schema(tool.parameters).errors(call.arguments):
+        for path, keyword, evidence in compiled.errors(call.arguments):
             # Missing and unknown parameters have rules of their own.
             if path or keyword not in ("required", "additionalProperties"):
                 yield evidence, place + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)

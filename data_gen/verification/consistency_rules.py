@@ -7,14 +7,19 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from data_gen.verification.identity import remembered_last
 from data_gen.verification.registry import CONSISTENCY, Finding, rule
-from data_gen.verification.schemas import compile_schema
+from data_gen.verification.schemas import compile_once
 from toolace.dialogs import Dialog, Message
 
 
-def _answered(dialog: Dialog) -> Iterator[tuple[int, Message, list[Message]]]:
+@remembered_last
+def _answered(dialog: Dialog) -> tuple[tuple[int, Message, list[Message]], ...]:
     """Each calling turn that is followed by results: (index of the first result, the calls, the results)."""
-    messages = dialog.messages
+    return tuple(_find_answered(dialog.messages))
+
+
+def _find_answered(messages: Sequence[Message]) -> Iterator[tuple[int, Message, list[Message]]]:
     for i, message in enumerate(messages):
         if message.calls:
             results = []
@@ -91,13 +96,16 @@ def result_schema(dialog: Dialog) -> Iterator[Finding]:
 
 def _misfit(content: str, definition: dict[str, Any]) -> str:
     """Why a result does not fit; text that is no JSON, or reads as another type, may stand for a string."""
-    compiled = compile_schema(definition)
+    compiled = compile_once(definition)
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
         value = content
     if isinstance(value, dict) and "error" in value:
         return ""
+    known = definition.get("properties")
+    if isinstance(value, dict) and value and isinstance(known, dict) and known and not value.keys() & known.keys():
+        return f"a result with {', '.join(map(repr, list(value)[:4]))}, none of which the definition returns"
     errors = compiled.errors(value)
     if errors and not isinstance(value, str) and not compiled.errors(content):
         return ""
@@ -127,9 +135,10 @@ _REFUSAL_WORDS = 12
 
 @rule("refusal.has_reason", CONSISTENCY)
 def refusal_reason(dialog: Dialog) -> Iterator[Finding]:
-    """A short refusal says why: what is missing, or that no tool fits."""
+    """A short refusal of a request says why: what is missing, or that no tool fits."""
     for i, message in enumerate(dialog.messages):
-        text = message.content if message.role == "assistant" and not message.calls else ""
+        after_result = i > 0 and dialog.messages[i - 1].role == "tool"
+        text = "" if message.role != "assistant" or message.calls or after_result else message.content
         match = _REFUSAL.match(text[:200])
         if match and len(text.split()) <= _REFUSAL_WORDS and not _REASON.search(text, match.end()):
             yield f"a refusal without a reason: {text!r}", f"messages[{i}]"

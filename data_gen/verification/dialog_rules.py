@@ -6,15 +6,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from data_gen.verification.identity import remembered
 from data_gen.verification.registry import CONSISTENCY, CORRECTNESS, Finding, rule
 from data_gen.verification.text import (
+    all_text,
     foreign_words,
     is_latin,
+    parts,
+    repeated_letter,
     repeated_phrase,
     scripts,
     string_leaves,
 )
-from toolace.dialogs import Dialog, Message
+from toolace.dialogs import Dialog
+from toolace.tools import Tool
 
 # our choice: Table 4 says "not too long"; 4,000 characters are about 1,000 tokens, twice the longest answer that the
 # released rows show, and a whole dialog of 60,000 fills the 16k context of the models that are trained.
@@ -87,14 +92,14 @@ def _size(value: Any) -> int:
     size, stack = 0, [value]
     while stack:
         node = stack.pop()
-        if isinstance(node, Mapping):
+        if isinstance(node, str):
+            size += len(node) + 2
+        elif isinstance(node, (dict, Mapping)):
             size += 2 + sum(len(str(key)) + 4 for key in node)
             stack.extend(node.values())
         elif isinstance(node, (list, tuple)):
             size += 2 + 2 * len(node)
             stack.extend(node)
-        elif isinstance(node, str):
-            size += len(node) + 2
         elif isinstance(node, int) and not isinstance(node, bool):
             size += node.bit_length() // 3 + 1
         else:
@@ -111,10 +116,13 @@ _ANSWER_LETTERS = 40
 @rule("dialog.characters", CORRECTNESS)
 def characters(dialog: Dialog) -> Iterator[Finding]:
     """No control, replacement or surrogate characters, and no answer or call in a script that the request has not."""
-    for place, text, _ in _texts(dialog):
-        broken = None if text.isascii() and text.isprintable() else _BROKEN.search(text)
+    everything = all_text(dialog)
+    if everything.isascii() and not _BROKEN.search(everything):
+        return
+    for part in parts(dialog):
+        broken = None if part.text.isascii() and part.text.isprintable() else _BROKEN.search(part.text)
         if broken:
-            yield f"the character U+{ord(broken.group()):04X}", place
+            yield f"the character U+{ord(broken.group()):04X}", part.place
     asked = [m.content for m in dialog.messages if m.role == "user"]
     if is_latin(asked):
         yield from _foreign(dialog)
@@ -134,17 +142,25 @@ def _foreign(dialog: Dialog) -> Iterator[Finding]:
     them; anything else has slipped in.
     """
     given: set[str] = set()
-    spoken = {w for m in dialog.messages if m.role == "assistant" for _, t in _spoken(m, "") for w in foreign_words(t)}
-    definitions = {w for tool in dialog.tools for w in foreign_words(tool.description)}
-    for i, message in enumerate(dialog.messages):
-        for place, text in _spoken(message, f"messages[{i}]"):
-            for word, quoted in foreign_words(text).items():
-                if message.role == "user" and not quoted and word not in spoken:
-                    yield f"the word {word!r} in another script", place
-                if message.role == "assistant" and word not in given and word not in definitions:
-                    yield f"the word {word!r} in another script than the request", place
-        if message.role != "assistant":
-            given.update(foreign_words(message.content))
+    spoken = {word for part in parts(dialog) if part.role == "assistant" for word in foreign_words(part.text)}
+    definitions = {word for tool in dialog.tools for word in _defined_words(tool)}
+    for message in dialog.messages[:1]:
+        given.update(foreign_words(message.content) if message.role == "system" else ())
+    for part in parts(dialog):
+        for word, quoted in foreign_words(part.text).items():
+            if part.role == "user" and not quoted and word not in spoken:
+                yield f"the word {word!r} in another script", part.place
+            if part.role == "assistant" and word not in given and word not in definitions:
+                yield f"the word {word!r} in another script than the request", part.place
+        if part.role != "assistant":
+            given.update(foreign_words(part.text))
+
+
+@remembered
+def _defined_words(tool: Tool) -> frozenset[str]:
+    """Words in other scripts that a definition holds, in descriptions and options alike."""
+    texts = [tool.description, *(text for _, text in string_leaves(tool.parameters))]
+    return frozenset(word for text in texts for word in foreign_words(text))
 
 
 _HTML = (
@@ -153,13 +169,15 @@ _HTML = (
     "option p pre q s samp script section select small source span strong style sub summary sup svg table tbody td "
     "textarea tfoot th thead time title tr u ul var video path audio root item think tool_call tool_response"
 )
-_SLOT_SIGNS = frozenset("<{[")
+# What a slot begins with; texts without any of these are passed over.
+_SUSPECT = re.compile(r"[{<\[]\{?\s?[A-Za-z_]")
 _SLOT = re.compile(
     r"(?<![\w<])<(?!(?:" + "|".join(_HTML.split()) + r")\b)[A-Za-z][A-Za-z0-9]*(?:[_ -][A-Za-z0-9]+){0,5}>"
     r"|(?<![\w/}$^])\{\{?\s?[A-Za-z_][A-Za-z0-9_]{0,40}\s?\}?\}"
     r"|\[(?:[Yy]our|YOUR|[Ii]nsert|[Ee]nter|[Ss]pecify)\b[^\]\n]{0,40}\]"
     r"|\b[Ll]orem [Ii]psum\b"
 )
+_MARKS = ("TODO", "FIXME", "TBD", "YOUR_")
 _UNFINISHED = re.compile(
     r"\b(?:TODO|FIXME|TBD)\b(?!['’]?s?\s+(?:list|item|app|task|entr|card|board))|\bYOUR_[A-Z_]{2,40}\b"
 )
@@ -168,15 +186,17 @@ _UNFINISHED = re.compile(
 @rule("dialog.placeholders", CORRECTNESS)
 def placeholders(dialog: Dialog) -> Iterator[Finding]:
     """No slot that was never filled: <city>, {slot}, [your name], lorem ipsum, TODO."""
-    for place, text, role in _texts(dialog):
-        found = _SLOT.search(text) if not _SLOT_SIGNS.isdisjoint(text) or "orem" in text else None
-        if found is None and role != "tool":
-            found = _UNFINISHED.search(text)
+    everything = all_text(dialog)
+    slots = "orem" in everything or _SUSPECT.search(everything) is not None
+    marks = any(mark in everything for mark in _MARKS)
+    for part in parts(dialog) if slots or marks else ():
+        found = _SLOT.search(part.text) if slots else None
+        if found is None and marks and part.role != "tool":
+            found = _UNFINISHED.search(part.text)
         if found:
-            yield f"the placeholder {found.group()!r}", place
+            yield f"the placeholder {found.group()!r}", part.place
 
 
-_LETTER_RUN = re.compile(r"([^\W\d_])\1{7}")
 # our choice: short turns ("Yes, please.", "Make it compact.") are said twice in good dialogs.
 _SAME_TEXT = 40
 
@@ -185,13 +205,14 @@ _SAME_TEXT = 40
 def repetition(dialog: Dialog) -> Iterator[Finding]:
     """No stuck loops in a turn, no long turn said twice, no request made and answered twice."""
     seen: dict[tuple[str, str], int] = {}
+    stuck = repeated_letter("\n".join(m.content for m in dialog.messages if m.role in ("user", "assistant")))
     for i, message in enumerate(dialog.messages):
         if message.role not in ("user", "assistant"):
             continue
         text = message.content.strip()
-        run = _LETTER_RUN.search(text)
-        if run:
-            yield f"the letter {run.group(1)!r} over and over", f"messages[{i}]"
+        letter = repeated_letter(text) if stuck else ""
+        if letter:
+            yield f"the letter {letter!r} over and over", f"messages[{i}]"
         phrase = repeated_phrase(text)
         if phrase:
             yield f"{phrase!r} over and over", f"messages[{i}]"
@@ -209,7 +230,9 @@ def _same_answer(dialog: Dialog, first: int, second: int) -> bool:
 
 
 # What no answer ends with: an opening bracket, a comma or colon, a word that needs another.
-_DANGLING = re.compile(r"(?:[,:(\[{<&\u2014\u2013]|\b(?:and|or|the|a|an|of|to|with|for|because|is|are|your|from))\Z")
+_DANGLING = re.compile(
+    r"(?:[,:(\[{<&\u2014\u2013]|\b(?:and|or|the|a|an|of|to|with|for|because|is|are|your|from|which|but|than|whose|into|if|when|while))\Z"
+)
 _DANGLING_FROM = 20
 # A line of prose of at least eight words that ends in a small letter lost its end; list items and links may end so.
 _PROSE_WORDS = 8
@@ -238,21 +261,3 @@ def _breaks_off(text: str) -> bool:
     line = text[text.rfind("\n") + 1 :]
     words = line.split()
     return len(words) >= _PROSE_WORDS and not _ITEM.match(line) and not set(words[-1]) & set("/.@_=")
-
-
-def _spoken(message: Message, place: str) -> Iterator[tuple[str, str]]:
-    """What the user or the assistant wrote in a turn, arguments included, each with its place."""
-    if message.role in ("user", "assistant") and message.content:
-        yield place, message.content
-    for j, call in enumerate(message.calls):
-        for path, text in string_leaves(call.arguments):
-            yield f"{place}.calls[{j}]{path}", text
-
-
-def _texts(dialog: Dialog) -> Iterator[tuple[str, str, str]]:
-    """Every text of the dialog but the system's: place, text, role."""
-    for i, message in enumerate(dialog.messages):
-        for place, text in _spoken(message, f"messages[{i}]"):
-            yield place, text, message.role
-        if message.role == "tool":
-            yield f"messages[{i}]", message.content, message.role

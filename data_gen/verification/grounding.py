@@ -10,18 +10,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_gen.verification.aliases import alias_said
+from data_gen.verification.claims import Claim
+from data_gen.verification.derivations import follows
 from data_gen.verification.heard import Heard, normalised, rounded, stem
+from data_gen.verification.identity import remembered_last
 from data_gen.verification.registry import CONSISTENCY, EXECUTABILITY, Finding, rule
-from data_gen.verification.schemas import properties_of
+from data_gen.verification.schemas import properties_of, required_of
 from data_gen.verification.verdict import quoted
 from toolace.calls import Call
 from toolace.dialogs import Dialog, Message
-from toolace.tools import Schema
+
+Schema = Mapping[str, Any]
 
 _ASSENT = re.compile(
     r"\W*(?:yes|yeah|yep|sure|ok|okay|please do|go ahead|sounds good|that works|perfect|great|exactly|correct|right|"
@@ -30,8 +33,7 @@ _ASSENT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     """A text and the role that said it."""
 
     role: str
@@ -44,9 +46,10 @@ def grounded_values(dialog: Dialog) -> Iterator[Finding]:
     the schema's default, or an enum value whose words were said. Booleans and nulls need not be said."""
     schemas = {tool.name: tool.parameters for tool in dialog.tools}
     for place, call, said in _calls_with_context(dialog):
-        for path, value, schema in _leaves(call.arguments, schemas.get(call.name, {})):
-            if not is_grounded(value, schema, [s.heard for s in said]):
-                yield f"{quoted(value)} was never said", place + path
+        texts = [s.heard for s in said]
+        for path, claim in _claims_of(call.arguments, schemas.get(call.name, {})):
+            if not is_supported(claim, texts):
+                yield f"{quoted(claim.value)} was never said", place + path
 
 
 @rule("grounding.dependent", CONSISTENCY)
@@ -58,24 +61,29 @@ def dependent_values(dialog: Dialog) -> Iterator[Finding]:
     for _, call, said in _calls_with_context(dialog):
         results = [s.heard for s in said if s.role == "tool"]
         others = [s.heard for s in said if s.role != "tool"]
-        for _, value, schema in _leaves(call.arguments, schemas.get(call.name, {})) if results else ():
-            if _claims(value) and is_grounded(value, {}, results) and not is_grounded(value, schema, others):
+        for _, claim in _claims_of(call.arguments, schemas.get(call.name, {})) if results else ():
+            if is_grounded(claim.value, {}, results) and not is_grounded(claim.value, claim.schema, others):
                 return
     yield "no later call uses a value that only a result gave", ""
 
 
-def _calls_with_context(dialog: Dialog) -> Iterator[tuple[str, Call, list[Said]]]:
+@remembered_last
+def _calls_with_context(dialog: Dialog) -> tuple[tuple[str, Call, tuple[Said, ...]], ...]:
     """Every call with its place and what was said before it."""
+    found: list[tuple[str, Call, tuple[Said, ...]]] = []
     said: list[Said] = []
     proposal: Message | None = None
-    for i, message in enumerate(dialog.messages):
+    last = max((i for i, message in enumerate(dialog.messages) if message.calls), default=-1)
+    for i, message in enumerate(dialog.messages[: last + 1]):
         if message.role == "user" and proposal is not None and _ASSENT.match(message.content):
             said.append(Said("assistant", Heard(proposal.content)))
+        before = tuple(said) if message.calls else ()
         for j, call in enumerate(message.calls):
-            yield f"messages[{i}].calls[{j}]", call, said
+            found.append((f"messages[{i}].calls[{j}]", call, before))
         proposal = message if message.role == "assistant" else None
         if message.role != "assistant":
             said.append(Said(message.role, Heard(_unescaped(message.content))))
+    return tuple(found)
 
 
 def _unescaped(text: str) -> str:
@@ -88,28 +96,29 @@ def _unescaped(text: str) -> str:
         return text
 
 
-def _claims(value: Any) -> bool:
-    """Whether a value says something: booleans, nulls and empty strings do not."""
-    return value is not None and not isinstance(value, bool) and value != ""
-
-
-def _leaves(value: Any, schema: Any) -> Iterator[tuple[str, Any, Schema]]:
-    """(path, scalar, its schema) of an argument object; what equals its schema's default is left out."""
-    stack: list[tuple[str, Any, Any]] = [("", value, schema)]
+def _claims_of(value: Any, schema: Any) -> Iterator[tuple[str, Claim]]:
+    """(path, claim) of every scalar of an argument object that says something: no booleans, nulls and empty texts, and
+    nothing that equals its schema's default."""
+    stack: list[tuple[str, Any, Any, str, bool]] = [("", value, schema, "", False)]
     while stack:
-        path, node, definition = stack.pop()
-        definition = definition if isinstance(definition, Mapping) else {}
+        path, node, definition, name, needed = stack.pop()
+        definition = definition if isinstance(definition, (dict, Mapping)) else {}
         if "default" in definition and _same(definition["default"], node):
             continue
-        if isinstance(node, Mapping):
-            properties = properties_of(definition)
+        if type(node) is bool or node is None or node == "":
+            continue
+        if isinstance(node, (str, int, float)):
+            yield path, Claim(node, definition, name, needed)
+        elif isinstance(node, (dict, Mapping)):
+            properties, required = properties_of(definition), required_of(definition)
             other = definition.get("additionalProperties")
-            stack.extend((f"{path}.{k}"[:200], v, properties.get(k, other)) for k, v in reversed(list(node.items())))
+            for key, inner in reversed(list(node.items())):
+                stack.append((f"{path}.{key}"[:200], inner, properties.get(key, other), str(key), key in required))
         elif isinstance(node, (list, tuple)):
             items = definition.get("items")
-            stack.extend((f"{path}[{i}]"[:200], node[i], items) for i in range(len(node) - 1, -1, -1))
-        elif _claims(node):
-            yield path, node, dict(definition)
+            if isinstance(items, Mapping) and "description" not in items and "description" in definition:
+                items = {**items, "description": definition["description"]}  # described by the list alone
+            stack.extend((f"{path}[{i}]"[:200], node[i], items, name, needed) for i in range(len(node) - 1, -1, -1))
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -117,6 +126,11 @@ def _same(a: Any, b: Any) -> bool:
         return type(a) is type(b) and bool(a == b)
     except RecursionError:
         return False
+
+
+def is_supported(claim: Claim, said: Sequence[Heard]) -> bool:
+    """Whether a scalar was said, or follows from what was said by a rule of `derivations`."""
+    return is_grounded(claim.value, claim.schema, said) or follows(claim, said)
 
 
 def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
@@ -139,11 +153,21 @@ def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
 
 
 def _number_said(value: float, said: Sequence[Heard]) -> bool:
+    plain = _plain_number(value)
+    if plain and any(plain in heard.tokens for heard in said):
+        return True
     try:
         wanted = rounded(float(value))
     except OverflowError:
         return False
     return any(wanted in heard.numbers for heard in said)
+
+
+def _plain_number(value: float) -> str:
+    """A number as most people write it; "" for giants."""
+    if not -1e15 < value < 1e15:
+        return ""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 _SWITCH = frozenset(
@@ -228,29 +252,8 @@ def _is_described_default(value: str, schema: Schema) -> bool:
     return at >= 0 and normalised(value) in normalised(text[at : at + 80])
 
 
-_EMPTY_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "into",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-        "with",
-        "no",
-        "s",
-    ]
-)
+_EMPTY = "a an and at by for from in into is it of on or the to with no s"
+_EMPTY_WORDS = frozenset(_EMPTY.split(" "))
 # our choice: up to eight words a value is a name or a phrase, and all of it must have been said; a longer one is a text
 # that the assistant wrote (a message, a query), three quarters of whose words must come from the conversation.
 _PHRASE_WORDS = 8
@@ -267,6 +270,8 @@ def _words_said(words: str, said: Sequence[Heard], *, is_enum: bool) -> bool:
 
 
 def _word_said(word: str, said: Sequence[Heard]) -> bool:
+    if any(f" {word} " in heard.words for heard in said):
+        return True
     if any(word in heard.vocabulary or stem(word) in heard.vocabulary for heard in said):
         return True
     if word.isdecimal() and len(word) < 16:

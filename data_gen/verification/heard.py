@@ -8,18 +8,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date, timedelta
-from functools import cached_property
 from itertools import pairwise
 
+from data_gen.verification.identity import lazy
+
+_DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_]+")
+_PLAIN = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 _MARKS = re.compile("[\u0300-\u036f]")
 
 
 def normalised(text: str) -> str:
     """Lower case, no accents, words separated by one space, one space at both ends; " " for no word."""
-    if not text.isascii():
-        text = _MARKS.sub("", unicodedata.normalize("NFKD", text))
-    return " " + "".join(word + " " for word in _WORD.findall(text.casefold()))
+    if text.isascii():
+        words = text.translate(_PLAIN).split()
+    else:
+        words = _WORD.findall(_MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold())
+    return f" {' '.join(words)} " if words else " "
 
 
 _IRREGULAR = {"children": "child", "men": "man", "women": "woman", "people": "person", "feet": "foot", "mice": "mouse"}
@@ -62,21 +67,19 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _PLAIN_NUMBER = re.compile(r"\d{1,40}(?:\.\d{1,40})?")
+_SCIENTIFIC = re.compile(r"(?<![\w.])\d(?:\.\d{1,15})?[eE][-+]?\d{1,2}(?!\w)")
+_POWER_OF_TEN = re.compile(r"(?<![\w.])(\d{1,9}(?:\.\d{1,9})?) ?[x×*] ?10 ?\^? ?([-+]?\d{1,2})(?!\d)")
+# "5x^2 - 7x": the minus of a term, which stands apart from it and before a letter or an end.
+_SPACED_MINUS = re.compile(r"(?<=\w )[-\u2212] (\d{1,15}(?:\.\d{1,15})?)(?=[a-z]|\b)")
 _FRACTION = re.compile(r"(?<![\d/])(\d{1,4})/(\d{1,4})(?![\d/])")
 _CONTINENTAL = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{3})*),(\d{1,6})(?![\d,])")
 _FACTORS = {
-    "k": 1e3,
-    "m": 1e6,
-    "b": 1e9,
-    "bn": 1e9,
-    "thousand": 1e3,
-    "million": 1e6,
-    "billion": 1e9,
-    "%": 0.01,
+    "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "thousand": 1e3, "million": 1e6, "billion": 1e9, "%": 0.01,
     "percent": 0.01,
-}
+}  # fmt: skip
 _LESS = re.compile(
-    r"\b(?:minus|negative|below|south|west|loss|debt|withdraw\w*|behind|down|ago|before|last)\b|\d ?°? ?[SW]\b",
+    r"\b(?:minus|negative|below|south|west|loss|debt|withdraw\w*|donat\w*|spen[dt]|paid|behind|down|ago|before|last)\b"
+    r"|\d ?°? ?[SW]\b",
     re.IGNORECASE,
 )
 
@@ -91,7 +94,7 @@ _MONTHS = _MONTH_NAMES.split()
 _MONTH = {name[:n]: i for i, name in enumerate(_MONTHS, 1) for n in (3, len(name))} | {"sept": 9}
 _MONTH_WORD = "|".join(sorted(_MONTH, key=len, reverse=True))
 _WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-_MONTH_FIRST = rf"\b({_MONTH_WORD})\.? (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?:(?:,? (?:of )?|, ?)(\d{{4}}))?(?![\d:])"
+_MONTH_FIRST = rf"\b({_MONTH_WORD})\.? ?(?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?:(?:,? (?:of )?|, ?)(\d{{4}}))?(?![\d:])"
 _DAY_FIRST = rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?:this |next )?({_MONTH_WORD})\b\.?(?:,? (\d{{4}}))?"
 _DATES = (
     (re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)"), "ymd"),
@@ -105,6 +108,7 @@ _DATES = (
 )
 _MONTH_YEAR = re.compile(rf"\b({_MONTH_WORD})\.?(?:,? (?:of )?)(\d{{4}})\b")
 _RELATIVE = {"today": 0, "tonight": 0, "now": 0, "tomorrow": 1, "yesterday": -1}
+_NEIGHBOURS = {" day before yesterday ": -2, " day after tomorrow ": 2}
 _IN_DAYS = re.compile(r"\b(?:in|for|next|over|coming|past|last)? ?(\d{1,3}|\w+) (day|week)s?( ago| earlier)?\b")
 
 Day = tuple[int | None, int, int]
@@ -121,37 +125,45 @@ class Heard:
 
     Attributes:
         text: as it was said.
-        words: `normalised(text)`.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.words = normalised(text)
 
-    @cached_property
+    @lazy
+    def words(self) -> str:
+        """The text in normalised words."""
+        return normalised(self.text)
+
+    @lazy
     def lower(self) -> str:
         """The text in lower case."""
         return self.text.casefold()
 
-    @cached_property
+    @lazy
+    def tokens(self) -> frozenset[str]:
+        """What stands between white space, without the punctuation around it."""
+        return frozenset(token.strip(".,;:!?()[]{}\"'") for token in self.text.split())
+
+    @lazy
     def vocabulary(self) -> frozenset[str]:
         """The words, and their stems."""
         words = self.words.split()
         return frozenset(words) | frozenset(map(stem, words))
 
-    @cached_property
+    @lazy
     def joined(self) -> str:
         """The words without spaces between them."""
         return self.words.replace(" ", "")
 
-    @cached_property
+    @lazy
     def runs(self) -> frozenset[str]:
         """Two and three neighbouring words written as one."""
         words = self.words.split()
         two = {a + b for a, b in pairwise(words)}
         return frozenset(two | {a + b + c for a, b, c in zip(words, words[1:], words[2:], strict=False)})
 
-    @cached_property
+    @lazy
     def numbers(self) -> frozenset[float]:
         """Every number the text may mean, in digits or words, with scales and percentages."""
         found: set[float] = set()
@@ -164,6 +176,12 @@ class Heard:
         for match in _PLAIN_NUMBER.finditer(self.text):
             found.add(float(match.group()))
             found.add(float(match.group().partition(".")[0])) if self._is_dotted(match.end()) else None
+        for match in _SCIENTIFIC.finditer(self.text):
+            found.add(float(match.group()))
+        for match in _POWER_OF_TEN.finditer(self.text):
+            found.add(float(f"{match.group(1)}e{match.group(2)}"))
+        for match in _SPACED_MINUS.finditer(self.text):
+            found.add(-float(match.group(1)))
         for match in _FRACTION.finditer(self.text):
             if int(match.group(2)):
                 found.add(int(match.group(1)) / int(match.group(2)))
@@ -173,7 +191,7 @@ class Heard:
             found |= _spelled(self.words.split())
         if _ONE.search(self.words):
             found.add(1)
-        if " at rest " in self.words or " from rest " in self.words:
+        if " rest " in self.words or " dropped " in self.words or " free fall " in self.words:
             found.add(0)
         found.update(
             {minutes // 60 for minutes in self.times} | {m for _, m, _ in self.days} | {d for _, _, d in self.days}
@@ -186,10 +204,12 @@ class Heard:
         """Whether a number goes on after a second dot, as 14.3.2026 and versions do."""
         return self.text[end : end + 1] == "." and self.text[end + 1 : end + 2].isdigit()
 
-    @cached_property
+    @lazy
     def days(self) -> frozenset[Day]:
         """Days of the calendar as (year or None, month, day), both readings of 3/4/2026."""
         found = set()
+        if not _DIGIT.search(self.text):
+            return frozenset()
         for pattern, order in _DATES:
             for match in pattern.finditer(self.lower):
                 day = _day(dict(zip(order, match.groups(), strict=False)))
@@ -197,13 +217,13 @@ class Heard:
                     found.add(day)
         return frozenset(found)
 
-    @cached_property
+    @lazy
     def months(self) -> frozenset[tuple[int, int]]:
         """Months named with a year, as (year, month)."""
         named = {(int(m.group(2)), _MONTH[m.group(1)]) for m in _MONTH_YEAR.finditer(self.lower)}
         return frozenset(named | {(year, month) for year, month, _ in self.days if year})
 
-    @cached_property
+    @lazy
     def times(self) -> frozenset[int]:
         """Times of day in minutes; both halves of the day when the text does not say which."""
         found = set()
@@ -231,6 +251,7 @@ class Heard:
             number = int(count) if count.isdecimal() else _UNITS.get(count, 1 if count in ("a", "next") else -1)
             if number >= 0:
                 shifts |= {number * (7 if unit == "week" else 1) * (-1 if ago else 1)}
+        shifts |= {shift for words, shift in _NEIGHBOURS.items() if words in self.words}
         wanted = {i for i, name in enumerate(_WEEKDAYS) if f" {name}" in self.words}
         shifts |= {s for s in range(-7, 15) if (anchor.weekday() + s) % 7 in wanted}
         if " weekend " in self.words:

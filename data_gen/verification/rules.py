@@ -7,6 +7,7 @@ from data_gen.verification import (  # noqa: F401  (importing a module registers
     consistency_rules,
     dialog_rules,
     grounding,
+    prompt_rules,
     tool_rules,
 )
 from data_gen.verification.registry import REGISTRY, Rule
@@ -24,6 +25,7 @@ ORDER = (
     "dialog.placeholders",
     "dialog.repetition",
     "dialog.complete",
+    "dialog.prompt_kept",
     "tool.fields",
     "tool.unique_names",
     "tool.described",
@@ -43,13 +45,14 @@ ORDER = (
     "grounding.dependent",
 )
 RULES: dict[str, Rule] = {id_: REGISTRY[id_] for id_ in ORDER}
+_FINDINGS = tuple((rule.id, rule.findings) for rule in RULES.values())
 
 
 def check(dialog: Dialog) -> Verdict:
     """Runs the rules cheap-first and stops at the first failure; never raises on any dialog."""
-    for rule in RULES.values():
-        for evidence, where in rule.findings(dialog):
-            return Verdict.reject(rule.id, evidence, where)
+    for id_, findings in _FINDINGS:
+        for evidence, where in findings(dialog):
+            return Verdict.reject(id_, evidence, where)
     return KEPT
 
 

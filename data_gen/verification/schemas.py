@@ -19,7 +19,9 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from data_gen.verification.formats import FORMAT_CHECKER
+from data_gen.verification.identity import remembered
 from data_gen.verification.patterns import compiled, matches
+from data_gen.verification.plain_checks import Check, compile_check, never
 
 REFERENCE_LIMIT = 2_000
 ERROR_LIMIT = 20
@@ -95,12 +97,16 @@ _REFUSED = ('"$dynamicRef"', '"$recursiveRef"', '"unevaluatedProperties"', '"une
 def properties_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Name to schema of an object schema's members; empty when it has none or they are no object."""
     properties = schema.get("properties")
+    if type(properties) is dict:
+        return properties
     return {str(name): inner for name, inner in properties.items()} if isinstance(properties, Mapping) else {}
 
 
 def required_of(schema: Mapping[str, Any]) -> list[str]:
     """Names that an object schema requires; empty when it requires none or does not say so in a list of names."""
     required = schema.get("required")
+    if not required:
+        return []
     return [name for name in required if isinstance(name, str)] if isinstance(required, (list, tuple)) else []
 
 
@@ -109,6 +115,7 @@ class CompiledSchema:
 
     Attributes:
         problem: why the schema itself is unusable; empty when it is a valid schema.
+        surely_fits: a quick check; True means that a value is JSON and has no errors, False that it may have some.
     """
 
     def __init__(self, schema: Mapping[str, Any], text: str) -> None:
@@ -120,10 +127,11 @@ class CompiledSchema:
             follow, self._left = _counted_reference()
             kind = _extend(_Validator, {"$ref": follow})
         self._validator = kind(schema, format_checker=FORMAT_CHECKER, registry=Registry())
+        self.surely_fits: Check = never if self.problem else compile_check(schema)
 
     def errors(self, value: Any) -> list[tuple[tuple[Any, ...], str, str]]:
         """What is wrong with a JSON value: (path to it, keyword that fails, one line of evidence); at most 20."""
-        if self.problem:
+        if self.problem or self.surely_fits(value):
             return []
         if self._left is not None:
             self._left[0] = REFERENCE_LIMIT
@@ -145,6 +153,12 @@ def compile_schema(schema: Any) -> CompiledSchema:
     except (TypeError, ValueError, RecursionError) as error:
         return _unusable(f"is not JSON ({error})")
     return _compiled(text)
+
+
+@remembered
+def compile_once(schema: Any) -> CompiledSchema:
+    """`compile_schema` for schemas that nobody changes, such as a Tool's: the same object is looked up by identity."""
+    return compile_schema(schema)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from operator import eq
+from typing import Any, NamedTuple
+
+from data_gen.verification.identity import remembered_last
+from toolace.dialogs import Dialog
 
 # Runs of letters in scripts that are not Latin. Greek counts from three letters on, since single ones are symbols.
 _RANGES = {
@@ -64,11 +68,15 @@ _TIMES = 4
 def repeated_phrase(text: str) -> str:
     """The phrase of up to 16 words that stands four times in a row; else ""."""
     words = text.split()
-    pairs = list(pairwise(words))
-    # Four times the same phrase makes at least two pairs of neighbours that were seen before; most texts have none.
-    if len(pairs) - len(set(pairs)) < 2:
+    # A phrase said four times says each of its words four times: three words more than there are different ones.
+    if len(words) - len(set(words)) < _TIMES - 1:
         return ""
-    for period in range(1, _PERIODS + 1):
+    pairs = list(pairwise(words))
+    # Of the pairs of neighbours in a phrase of n words said four times, at least 3 n - 1 were seen before.
+    seen_before = len(pairs) - len(set(pairs))
+    for period in range(1, min(_PERIODS, (seen_before + 1) // (_TIMES - 1)) + 1):
+        if sum(map(eq, words, words[period:])) < period * (_TIMES - 1):
+            continue
         run = 0
         for at, (word, later) in enumerate(zip(words, words[period:], strict=False)):
             run = run + 1 if word == later else 0
@@ -77,6 +85,15 @@ def repeated_phrase(text: str) -> str:
                 if any(map(str.isalpha, phrase)):
                     return phrase
     return ""
+
+
+def repeated_letter(text: str) -> str:
+    """A letter that stands eight times in a row; else ""."""
+    # Of eight in a row one stands at a place that 8 divides, beside another.
+    every_eighth = text[7::8]
+    pairs = {a for a, b in zip(every_eighth, text[6::8], strict=False) if a == b}
+    pairs |= {a for a, b in zip(every_eighth, text[8::8], strict=False) if a == b}
+    return next((letter for letter in sorted(pairs) if letter * 8 in text and letter.isalpha()), "")
 
 
 def string_leaves(value: Any) -> Iterator[tuple[str, str]]:
@@ -91,9 +108,45 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     stack: list[tuple[str, Any]] = [("", value)]
     while stack:
         path, node = stack.pop()
-        if isinstance(node, Mapping):
+        if isinstance(node, (str, int, float, bool)) or node is None:
+            yield path, node
+        elif isinstance(node, Mapping):
             stack.extend((f"{path}.{key}"[:200], inner) for key, inner in reversed(list(node.items())))
         elif isinstance(node, (list, tuple)):
             stack.extend((f"{path}[{i}]"[:200], node[i]) for i in range(len(node) - 1, -1, -1))
         else:
             yield path, node
+
+
+class Part(NamedTuple):
+    """One text of a dialog: where it stands, what it says, and whose turn it is part of."""
+
+    place: str
+    text: str
+    role: str
+
+
+@remembered_last
+def parts(dialog: Dialog) -> tuple[Part, ...]:
+    """Every text of the dialog but the system's: turns, and the strings in arguments."""
+    return tuple(_parts(dialog))
+
+
+def _parts(dialog: Dialog) -> Iterator[Part]:
+    for i, message in enumerate(dialog.messages):
+        place = f"messages[{i}]"
+        if message.content and message.role != "system":
+            yield Part(place, message.content, message.role)
+        for j, call in enumerate(message.calls):
+            for key, value in call.arguments.items():
+                if type(value) is str:
+                    yield Part(f"{place}.calls[{j}].{key}"[:300], value, message.role)
+                elif isinstance(value, (Mapping, list, tuple)):
+                    for path, text in string_leaves(value):
+                        yield Part(f"{place}.calls[{j}].{key}{path}"[:300], text, message.role)
+
+
+@remembered_last
+def all_text(dialog: Dialog) -> str:
+    """All of them in one, a line each: what is nowhere in it need not be looked for in each."""
+    return "\n".join(part.text for part in parts(dialog))

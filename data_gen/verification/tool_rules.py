@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_gen.verification.identity import remembered
 from data_gen.verification.registry import CLARITY, Finding, rule
-from data_gen.verification.schemas import compile_schema, properties_of, required_of
+from data_gen.verification.schemas import compile_once, properties_of, required_of
 from toolace.dialogs import Dialog
 from toolace.tools import Tool
 
@@ -21,7 +22,12 @@ def fields(dialog: Dialog) -> Iterator[Finding]:
             yield evidence, f"tools[{i}]"
 
 
-def _field_problems(tool: Tool) -> Iterator[str]:
+@remembered
+def _field_problems(tool: Tool) -> tuple[str, ...]:
+    return tuple(_fields_wrong(tool))
+
+
+def _fields_wrong(tool: Tool) -> Iterator[str]:
     if not tool.name.strip() or tool.name != tool.name.strip() or not tool.name.isprintable():
         yield f"the name {tool.name!r} is empty or not on one line"
     schema = tool.parameters
@@ -48,9 +54,14 @@ def unique_names(dialog: Dialog) -> Iterator[Finding]:
 def described(dialog: Dialog) -> Iterator[Finding]:
     """A tool says what it does, in words other than its name."""
     for i, tool in enumerate(dialog.tools):
-        text = tool.description.strip()
-        if len(text) < DESCRIPTION_CHARACTERS or _letters(text) == _letters(tool.name):
-            yield f"the description of {tool.name!r} is {text!r}", f"tools[{i}].description"
+        if not _says_something(tool):
+            yield f"the description of {tool.name!r} is {tool.description.strip()!r}", f"tools[{i}].description"
+
+
+@remembered
+def _says_something(tool: Tool) -> bool:
+    text = tool.description.strip()
+    return len(text) >= DESCRIPTION_CHARACTERS and _letters(text) != _letters(tool.name)
 
 
 def _letters(text: str) -> str:
@@ -62,6 +73,6 @@ def schema(dialog: Dialog) -> Iterator[Finding]:
     """Parameters and results are valid JSON Schema 2020-12, with patterns that Python reads."""
     for i, tool in enumerate(dialog.tools):
         for part, definition in (("parameters", tool.parameters), ("returns", tool.returns)):
-            problem = compile_schema(definition).problem if definition is not None else ""
+            problem = compile_once(definition).problem if definition is not None else ""
             if problem:
                 yield f"{tool.name!r}: {problem}", f"tools[{i}].{part}"

@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_gen.verification.rules import RULES, check
-from data_gen.verification.verdict import Verdict
-from toolace import Dialog, InputError
-from toolace.rows import dumps, read_json, write_text
+from tqdm import tqdm
 
-READABLE = "row.readable"
+from data_gen.verification.bfcl_rows import answers_beside, read_answers
+from data_gen.verification.judging import (
+    CHUNK_BYTES,
+    CHUNK_ITEMS,
+    READABLE,
+    REVIEWED,
+    Judge,
+    Numbered,
+    Tally,
+    judge_all,
+)
+from data_gen.verification.ledger import Ledger
+from data_gen.verification.reviews import read_reviews
+from data_gen.verification.rules import RULES
+from toolace import InputError
+from toolace.rows import read_json, write_text
+
 _EXAMPLE = """example:
   toolace verify runs/demo/dialogs.jsonl --out checked
 
-Rows may be in any format that toolace convert reads. verified.jsonl and rejected.jsonl hold them as dialogs; a rejected
-one has a "verdict" with the rule, the evidence and the place. Rules, in the order they are tried:
+Rows may be in any format that toolace convert reads, xLAM / APIGen or Glaive rows, or BFCL questions (answers are found
+in possible_answer/ beside the file, or given with --answers). verified.jsonl and rejected.jsonl hold them as dialogs; a
+rejected one has a "verdict" with the rule, the evidence and the place. ledger.md and ledger.svg show the pass rates.
+Only rules are applied, no model: toolace experts asks a model about what passed. Rules, in the order they are tried:
 """
+# our choice: below four megabytes starting other processes costs more than it saves.
+_PARALLEL_BYTES = 4 << 20
 
 
-def verify_file(path: str | Path, out: str | Path | None = None) -> dict[str, Any]:
+def verify_file(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    jobs: int = 0,
+    answers: str | Path | None = None,
+    reviews: Mapping[str, bool] | None = None,
+    ledger: bool = False,
+) -> dict[str, Any]:
     """Checks every row; writes `verified.jsonl` and `rejected.jsonl`, both whole or not at all.
 
     Args:
         path: JSON Lines, or a JSON file with one list.
-        out: folder for both files; that of `path` when None.
+        out: folder for the files; that of `path` when None.
+        jobs: processes; 0 for as many as there are cores, when the file is large. The files are the same.
+        answers: BFCL's answers to the questions in `path`; `possible_answer/<same name>` beside it when None.
+        reviews: what people said of rows, by digest (`reviews.read_reviews`); it goes before any rule.
+        ledger: whether `ledger.json`, `ledger.md` and `ledger.svg` are written too.
 
     Returns:
         `{"in", "kept", "rejected", "rules": {rule id: rows}}`.
@@ -45,88 +74,63 @@ def verify_file(path: str | Path, out: str | Path | None = None) -> dict[str, An
             raise InputError(
                 f"would be replaced by the new {name}", where=path, fix="Choose another folder with --out."
             )
-    counts: Counter[str] = Counter()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as rejected:
+    known = read_answers(Path(answers)) if answers is not None else answers_beside(path)
+    judge = Judge(path, known, reviews)
+    found = _write(path, folder, judge, jobs or _jobs(path))
+    counts = found.counts()
+    rules = {rule: counts[rule] for rule in (READABLE, REVIEWED, *RULES) if counts[rule]}
+    kept, rejected_rows = counts[""], sum(rules.values())
+    assert kept + rejected_rows == found.total, "a row was lost on the way"
+    if ledger:
+        found.write(folder)
+    return {"in": found.total, "kept": kept, "rejected": rejected_rows, "rules": rules}
+
+
+def _write(path: Path, folder: Path, judge: Judge, jobs: int) -> Ledger:
+    tally: Tally = Counter()
+    cost: dict[tuple[str, str], float] = {}
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as rejected,
+        tqdm(desc="verify", unit="row", disable=None, leave=False) as bar,
+    ):
 
         def kept_lines() -> Iterator[str]:
-            for number, text, row in _rows(path):
-                counts["in"] += 1
-                line, verdict = judged(f"{path.stem}-{number}", text, row)
-                if verdict.kept:
-                    yield line
-                else:
-                    counts[verdict.rule] += 1
-                    rejected.write(line)
-            if not counts["in"]:
+            for judged in judge_all(judge, _chunks(path), jobs):
+                rejected.writelines(judged.rejected)
+                tally.update(judged.tally)
+                for key, amount in judged.cost.items():
+                    cost[key] = cost.get(key, 0.0) + amount
+                bar.update(judged.tally.total())
+                yield from judged.kept
+            if not tally:
                 raise InputError("holds no rows", where=path, fix="Give a file with one JSON object on each line.")
 
-        written = _Counted(kept_lines())
-        write_text(folder / "verified.jsonl", written)
+        write_text(folder / "verified.jsonl", kept_lines())
         rejected.seek(0)
         write_text(folder / "rejected.jsonl", rejected)
-    rules = {rule: counts[rule] for rule in (READABLE, *RULES) if counts[rule]}
-    kept, rejected_rows = written.count, sum(rules.values())
-    assert kept + rejected_rows == counts["in"], "a row was lost on the way"
-    return {"in": counts["in"], "kept": kept, "rejected": rejected_rows, "rules": rules}
+    return Ledger(tally, cost)
 
 
-class _Counted:
-    """Passes lines on and counts them."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines, self.count = lines, 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.count += 1
-            yield line
+def _jobs(path: Path) -> int:
+    if not path.is_file() or path.stat().st_size < _PARALLEL_BYTES:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def judged(id_: str, text: str, row: Any) -> tuple[str, Verdict]:
-    """(the line to write, the verdict) of one row; `id_` is given to a dialog that has none.
-
-    A row that is no dialog is written as it was. One that cannot be written again as JSON (it holds NaN, or is nested
-    too deep) is written as text.
-    """
-    from toolace.formats import from_any
-
-    try:
-        dialog: Dialog = from_any(row)
-    except InputError as error:
-        return _unreadable(id_, text, row, error.what)
-    except RecursionError:
-        return _unreadable(id_, text, row, "nested too deep")
-    dialog = dialog if dialog.id else dataclasses.replace(dialog, id=id_)
-    verdict = check(dialog)
-    written = dialog.to_json()
-    try:
-        return dumps(written if verdict.kept else {**written, "verdict": verdict.to_json()}) + "\n", verdict
-    except (InputError, ValueError, RecursionError) as error:
-        return _unreadable(id_, text, None, error.what if isinstance(error, InputError) else f"is no JSON ({error})")
-
-
-def _unreadable(id_: str, text: str, row: Any, problem: str) -> tuple[str, Verdict]:
-    verdict = Verdict.reject(READABLE, problem)
-    whole = row if isinstance(row, dict) else {"id": id_, "row": row} if row is not None else {"id": id_, "text": text}
-    try:
-        return dumps({**whole, "verdict": verdict.to_json()}) + "\n", verdict
-    except (InputError, ValueError, RecursionError):
-        return dumps({"id": id_, "text": text, "verdict": verdict.to_json()}) + "\n", verdict
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, Any]]:
-    """(line or item number, its text, its value) of a JSON Lines file or a JSON list."""
+def _chunks(path: Path) -> Iterator[list[Numbered]]:
+    """The rows of a JSON Lines file or a JSON list, about a megabyte at a time."""
     if path.is_dir():
         raise InputError("is a folder, a file is needed", where=path, fix="Name a file in it.")
     try:
+        if _starts_list(path):
+            items = list(enumerate(read_json(path), 1))
+            yield from (items[i : i + CHUNK_ITEMS] for i in range(0, len(items), CHUNK_ITEMS))
+            return
+        number = 1
         with path.open("rb") as stream:
-            if _starts_list(path):
-                for number, item in enumerate(read_json(path), 1):
-                    yield number, repr(item)[:10_000], item
-                return
-            for number, raw in enumerate(stream, 1):
-                if raw.strip():
-                    yield number, *_parsed(raw, f"{path}:{number}")
+            while lines := stream.readlines(CHUNK_BYTES):
+                yield [(number + i, raw) for i, raw in enumerate(lines) if raw.strip()]
+                number += len(lines)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=path, fix="Check the path.") from None
 
@@ -144,17 +148,6 @@ def _starts_list(path: Path) -> bool:
         return True
 
 
-def _parsed(raw: bytes, where: str) -> tuple[str, Any]:
-    try:
-        text = raw.decode("utf-8").strip().removeprefix("\ufeff")
-        return text, json.loads(text)
-    except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 (byte {error.start})", where=where, fix="Save the file as UTF-8.") from None
-    except (ValueError, RecursionError) as error:
-        problem = str(error) or type(error).__name__
-        raise InputError(f"is not JSON ({problem})", where=where, fix="Put one JSON object on each line.") from None
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of `toolace verify`."""
     rules = "".join(f"  {rule.id:<28}{' '.join(rule.says.split())}\n" for rule in RULES.values())
@@ -167,6 +160,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("file", type=Path, help="JSON Lines, or a JSON file with one list")
     result.add_argument("--out", type=Path, help="folder for verified.jsonl and rejected.jsonl (default: beside FILE)")
     result.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    result.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (default: one a core)")
+    result.add_argument("--answers", type=Path, metavar="FILE", help="BFCL's answers to the questions in FILE")
+    result.add_argument(
+        "--reviews", type=Path, metavar="FILE", help="reviews.jsonl of toolace review: goes before rules"
+    )
     result.add_argument("--strict", action="store_true", help="exit with 1 when a row was rejected")
     return result
 
@@ -178,13 +176,19 @@ def app(argv: Sequence[str] | None = None) -> int:
         InputError: see `verify_file`.
     """
     options = parser().parse_args(argv)
-    counts = verify_file(options.file, options.out)
+    if options.jobs < 0:
+        raise InputError("--jobs is below 0", fix="Give the number of processes, or leave it out.")
+    reviews = read_reviews(options.reviews) if options.reviews else None
+    counts = verify_file(
+        options.file, options.out, jobs=options.jobs, answers=options.answers, reviews=reviews, ledger=True
+    )
     folder = options.out or options.file.parent
     if options.json:
         print(json.dumps({"file": str(options.file), "out": str(folder), **counts}))
     else:
         print(table(counts))
-        print(f"{folder / 'verified.jsonl'}, {folder / 'rejected.jsonl'}")
+        print("judged by rules alone; toolace experts asks a model about what they kept")
+        print(f"{folder / 'verified.jsonl'}, {folder / 'rejected.jsonl'}, {folder / 'ledger.md'}")
     return 1 if options.strict and counts["rejected"] else 0
 
 

@@ -12,9 +12,10 @@ from pools import everyday_pool, mixed_pool
 from test_user import holds, texts_in
 
 from data_gen.dialog_generation.assistant import OfflineAssistant, topic
-from data_gen.dialog_generation.builder import DialogBuilder, Mix, linked, pick
+from data_gen.dialog_generation.builder import DialogBuilder, Mix, pick
 from data_gen.dialog_generation.generation import DialogSettings, generate
-from data_gen.dialog_generation.tool import OfflineTool
+from data_gen.dialog_generation.tool import ERROR_START, OfflineTool
+from data_gen.dialog_generation.tool_lists import ToolLists, linked
 from data_gen.dialog_generation.user import OfflineUser
 from data_gen.dialog_generation.values import NoValue
 from data_gen.verification.rules import check
@@ -48,13 +49,14 @@ def test_single_has_exactly_one_call_in_each_calling_turn() -> None:
     assert all(list(calling_turns(dialog)) for dialog in dialogs("single"))
 
 
-def test_parallel_has_several_different_calls_in_each_calling_turn() -> None:
-    for dialog in dialogs("parallel"):
-        for calls in calling_turns(dialog):
-            assert len(calls) >= 2
-            assert all(call not in calls[:i] for i, call in enumerate(calls))
-    same = sum(len({c.name for c in calls}) == 1 for dialog in dialogs("parallel") for calls in calling_turns(dialog))
-    total = sum(1 for dialog in dialogs("parallel") for _ in calling_turns(dialog))
+def test_parallel_begins_with_several_different_calls_and_may_go_on_with_single_ones() -> None:
+    first = [next(calling_turns(dialog)) for dialog in dialogs("parallel")]
+    for calls in first:
+        assert len(calls) >= 2
+        assert all(call not in calls[:i] for i, call in enumerate(calls))
+    later = [len(calls) for dialog in dialogs("parallel") for calls in list(calling_turns(dialog))[1:]]
+    assert 1 in later and max(later) > 1
+    same, total = sum(len({c.name for c in calls}) == 1 for calls in first), len(first)
     assert 0.4 < same / total < 0.8  # half by choice, and those with one candidate
 
 
@@ -80,7 +82,7 @@ def test_non_tool_use_has_no_calls_and_says_why() -> None:
 def test_an_irrelevant_request_is_about_none_of_the_candidates_domains() -> None:
     rng = random.Random(1)
     pool = list(everyday_pool()[0])
-    builder = DialogBuilder(rng, mix(non_tool_use={"irrelevant": 1}), pool)
+    builder = DialogBuilder(rng, mix(), ToolLists(pool, 0.5, 1))
     asked: list[Tool] = []
     ask_one = builder.user.ask_one
 
@@ -91,7 +93,7 @@ def test_an_irrelevant_request_is_about_none_of_the_candidates_domains() -> None
     builder.user.ask_one = noted  # type: ignore[method-assign]
     for _ in range(100):
         tools = rng.sample(pool, 3)
-        dialog = builder.build("d", tools, "non_tool_use", {})
+        dialog = builder.build("d", tools, "non_tool_use", {}, "irrelevant", 1, False)
         assert dialog is not None
         assert asked.pop().domain not in {tool.domain for tool in tools}
         assert any(topic(tool) in dialog.messages[1].content for tool in tools)
@@ -110,29 +112,37 @@ def mix(**changes: Any) -> Mix:
     return Mix(**{**whole, **changes})
 
 
-def built(kind: str, count: int = 80, pool: list[Tool] | None = None, **changes: Any) -> list[Dialog]:
+def built(
+    kind: str,
+    count: int = 80,
+    pool: list[Tool] | None = None,
+    turns: int = 1,
+    results: bool = True,
+    level: int = 0,
+    **changes: Any,
+) -> list[Dialog]:
     rng = random.Random(7)
     pool = pool or list(everyday_pool()[0])
-    builder = DialogBuilder(rng, mix(**changes), pool)
+    builder = DialogBuilder(rng, mix(**changes), ToolLists(pool, 0.5, 1), level)
     found = []
     while len(found) < count:
-        dialog = builder.build(f"d{len(found)}", rng.sample(pool, 2), kind, {})
+        dialog = builder.build(f"d{len(found)}", rng.sample(pool, 2), kind, {}, kind, turns, results)
         found += [dialog] if dialog else []
     return found
 
 
 def test_results_follow_every_call_or_none() -> None:
-    for dialog in built("parallel", results=1.0):
+    for dialog in built("parallel", results=True):
         roles = [message.role for message in dialog.messages]
         calls = len(dialog.messages[1].calls)
         assert roles == ["user", "assistant", *["tool"] * calls, "assistant"]
         assert [m.name for m in dialog.messages[2:-1]] == [call.name for call in dialog.messages[1].calls]
         assert [m.call_id for m in dialog.messages[2:-1]] == list(dialog.messages[1].call_ids)
-    assert {len(dialog.messages) for dialog in built("parallel", results=0.0)} == {2}
+    assert {len(dialog.messages) for dialog in built("parallel", results=False)} == {2}
 
 
 def test_turns_are_user_turns() -> None:
-    counts = {sum(m.role == "user" for m in dialog.messages) for dialog in built("single", turns={3: 1})}
+    counts = {sum(m.role == "user" for m in dialog.messages) for dialog in built("single", turns=3)}
     assert counts == {3}
 
 
@@ -140,7 +150,7 @@ def test_an_answered_dialog_asks_for_what_the_request_lacks() -> None:
     user = OfflineUser(random.Random(0))
     open_ended = [one for one in everyday_pool()[0] if user.droppable(one)]
     assert len(open_ended) > 150
-    for dialog in built("single", pool=open_ended, answered=1.0, results=0.0):
+    for dialog in built("single", pool=open_ended, answered=1.0, results=False):
         _, asking, reply, calling = dialog.messages
         assert asking.role == "assistant" and not asking.calls and reply.role == "user"
         call = calling.calls[0]
@@ -153,9 +163,28 @@ def test_errors_come_at_their_rate_and_are_told() -> None:
     dialogs_ = built("single", 120, errors=1.0)
     for dialog in dialogs_:
         error = json.loads(dialog.messages[2].content)["error"]
-        assert error in dialog.messages[-1].content
+        assert error in dialog.messages[3].content
     clean = built("single", 120, errors=0.0)
     assert not any('"error"' in message.content for dialog in clean for message in dialog.messages)
+
+
+def test_after_an_error_the_user_often_gives_another_value_and_the_second_call_goes_through() -> None:
+    recovered = [dialog for dialog in built("single", 120, errors=1.0) if len(list(calling_turns(dialog))) == 2]
+    assert 20 < len(recovered) < 100
+    for dialog in recovered:
+        (first,), (second,) = calling_turns(dialog)
+        changed = [name for name in first.arguments if first.arguments[name] != second.arguments[name]]
+        assert first.name == second.name and len(changed) == 1
+        assert holds(dialog.messages[4].content, second.arguments[changed[0]])
+        assert not dialog.messages[6].content.startswith(ERROR_START)
+        assert check(dialog).kept
+
+
+def test_a_harder_level_asks_for_more_calls_and_a_simpler_one_for_fewer() -> None:
+    def calls(level: int) -> float:
+        return sum(len(dialog.messages[1].calls) for dialog in built("parallel", 60, level=level)) / 60
+
+    assert calls(-1) < calls(0) < calls(1) < calls(2)
 
 
 def test_nobody_says_the_same_twice_in_a_dialog() -> None:
@@ -167,9 +196,9 @@ def test_nobody_says_the_same_twice_in_a_dialog() -> None:
 
 def test_candidates_that_allow_no_such_dialog_give_none() -> None:
     tools = [tool for tool in everyday_pool()[0] if not tool.returns][:1] or [everyday_pool()[0][0]]
-    builder = DialogBuilder(random.Random(0), mix(), list(tools))
-    assert builder.build("d", tools, "dependent", {}) is None
-    assert builder.build("d", tools, "non_tool_use", {}) is None or builder.user.droppable(tools[0])
+    builder = DialogBuilder(random.Random(0), mix(), ToolLists(tools, 0.5, 1))
+    assert builder.build("d", tools, "dependent", {}, "dependent", 1, False) is None
+    assert builder.build("d", tools, "non_tool_use", {}, "missing", 1, False) is None or builder.user.droppable(tools[0])
 
 
 def tool(name: str, properties: dict[str, Any], returns: Any = None, **more: Any) -> Tool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ import pytest
 
 from data_gen import pipeline
 from data_gen.cli import generate, make
+from data_gen.dataset import DatasetPlan
+from data_gen.decontamination import reject_overlaps
 from data_gen.dialog_generation.generation import DialogSettings
+from data_gen.documents import aws, google
 from data_gen.pipeline import run_pipeline
-from data_gen.settings import DatasetSettings, GenerateSettings, ToolSettings
+from data_gen.settings import GenerateSettings, ToolSettings
 from data_gen.tool_synthesis.benchmark import benchmark_requests
+from data_gen.tool_synthesis.candidates import sampled
 from toolace import Dialog, InputError, Message, read_dialogs
 from toolace.recipe import load_recipe
 from toolace.rows import read_json, read_rows, sha256
@@ -72,11 +77,13 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 
 def test_a_run_leaves_its_files_and_a_manifest_of_them(run: Path) -> None:
-    assert {path.name for path in run.iterdir()} == {*FILES, "manifest.json"}
     stages = read_json(run / "manifest.json")["stages"]
-    assert list(stages) == ["tools", "dialogs", "verify", "dataset"]
+    whole = [name for name in stages if not name.startswith("documents ")]
+    assert whole == ["tools", "dialogs", "verify", "dataset"]
     recorded = {name: digest for stage in stages.values() for name, digest in stage["outputs"].items()}
-    assert recorded == digests(run)
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert files == {*recorded, "manifest.json"} and set(FILES) < files
+    assert recorded == {name: sha256(run / name) for name in recorded}
     for stage in stages.values():
         assert stage["settings"] and stage["versions"]["toolace"] and stage["seconds"] >= 0
 
@@ -90,9 +97,11 @@ def test_no_row_is_lost_at_any_stage(run: Path) -> None:
     assert dialogs["made"] == verify["in"] == len(rows(run / "dialogs.jsonl")) == 60
     assert sum(dialogs["types"].values()) == 60
     assert verify["in"] == verify["kept"] + verify["rejected"]
-    assert verify["kept"] == len(rows(run / "verified.jsonl")) == stages["dataset"]["counts"]["rows"]
+    dataset = stages["dataset"]["counts"]
+    assert verify["kept"] == len(rows(run / "verified.jsonl")) == dataset["in"] == dataset["rows"] + dataset["left_out"]
+    assert dataset["left_out"] == len(rows(run / "left_out.jsonl"))
     assert verify["rejected"] == len(rows(run / "rejected.jsonl")) == sum(verify["rules"].values())
-    assert len(rows(run / "train.jsonl")) == verify["kept"]
+    assert len(rows(run / "train.jsonl")) == dataset["rows"]
 
 
 def test_every_rejected_row_says_why(run: Path) -> None:
@@ -135,7 +144,7 @@ def redone(folder: Path, settings: GenerateSettings, seed: int = 5) -> list[str]
 def test_changed_settings_redo_only_what_depends_on_them(copy: Path) -> None:
     from dataclasses import replace
 
-    shown = replace(SMALL, dataset=DatasetSettings(show_returns=True))
+    shown = replace(SMALL, dataset=DatasetPlan(show_returns=True))
     assert redone(copy, shown) == ["dataset"]
     assert "returns" in rows(copy / "train.jsonl")[0]["system"]
     more = replace(shown, dialogs=replace(SMALL.dialogs, count=61))
@@ -194,7 +203,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(run: Path, tmp_path: 
     done = subprocess.run(command(recipe, out), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert digests(out) == digests(run)
-    assert set(read_json(out / "manifest.json")["stages"]) == {"tools", "dialogs", "verify", "dataset"}
+    stages = {name.partition(" ")[0] for name in read_json(out / "manifest.json")["stages"]}
+    assert stages == {"documents", "tools", "dialogs", "verify", "dataset"}
 
 
 def test_an_out_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -243,15 +253,14 @@ def test_settings_that_cannot_be_met_are_found_before_any_work(tmp_path: Path) -
 
 def test_no_documents_are_one_line(tmp_path: Path) -> None:
     settings = GenerateSettings(tools=ToolSettings(everyday=False, aws=0, google=0))
-    with pytest.raises(InputError, match="pool of tools is empty"):
+    with pytest.raises(InputError, match="no document became a tool"):
         run_pipeline(Run(tmp_path), settings, 1)
 
 
 def test_a_service_gives_no_more_tools_than_allowed() -> None:
-    counts = Counter(
-        (document.source["package"], document.title)
-        for document in pipeline.documents(ToolSettings(everyday=False, aws=3, google=2, per_service=4), 9)
-    )
+    services = chain(aws.read(3, seed=9), google.read(2, seed=9))
+    chosen = sampled(services, ToolSettings(per_service=4), 9)
+    counts = Counter((document.source["package"], document.title) for document in chosen)
     assert {package for package, _ in counts} == {"botocore", "google-api-python-client"}
     assert len(counts) >= 4 and set(counts.values()) <= {1, 2, 3, 4} and max(counts.values()) == 4
 
@@ -270,7 +279,8 @@ def test_a_dialog_with_a_benchmark_question_is_moved_to_the_rejected_ones(tmp_pa
 
     write_dialogs(tmp_path / "verified.jsonl", dialogs)
     (tmp_path / "rejected.jsonl").write_text('{"id": "before", "verdict": {"rule": "x", "evidence": "y"}}\n')
-    counts = pipeline._without_benchmark(tmp_path, {"in": 5, "kept": 4, "rejected": 1, "rules": {"x": 1}})
+    counts = reject_overlaps(tmp_path, {"in": 5, "kept": 4, "rejected": 1, "rules": {"x": 1}})
     assert [dialog.id for dialog in read_dialogs(tmp_path / "verified.jsonl")] == ["ours"]
     assert [row["id"] for row in rows(tmp_path / "rejected.jsonl")] == ["before", "long", "second", "short"]
-    assert counts == {"in": 5, "kept": 1, "rejected": 4, "rules": {"x": 1, "decontamination.request": 3}}
+    assert counts["in"] == 5 and counts["kept"] == 1 and counts["rejected"] == 4
+    assert sum(n for rule, n in counts["rules"].items() if rule.startswith("decontamination.request")) == 3

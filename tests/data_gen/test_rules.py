@@ -185,6 +185,12 @@ def _user_gives_the_code(data: Row, rng: random.Random) -> None:
     data["messages"][0]["content"] += " It is LIM-204."
 
 
+def _talk_while_calling(data: Row, rng: random.Random) -> None:
+    asked = "Answer only with the calls and do not include any other text."
+    data["messages"].insert(0, {"role": "system", "content": asked})
+    data["messages"][2]["content"] = "One moment."
+
+
 CORRUPTIONS: tuple[tuple[str, str, Corruption], ...] = (
     ("dialog.fields", "single-1", _empty_turn),
     ("dialog.fields", "none-1", _no_assistant),
@@ -206,6 +212,7 @@ CORRUPTIONS: tuple[tuple[str, str, Corruption], ...] = (
     ("dialog.repetition", "none-1", _append(" " + "aaaaaaaaaaaa", "assistant")),
     ("dialog.complete", "single-1", _cut),
     ("dialog.complete", "none-1", _append("\n```python\nprint(1)", "assistant")),
+    ("dialog.prompt_kept", "single-1", _talk_while_calling),
     ("dialog.type", "parallel-1", _type("single")),
     ("dialog.type", "single-1", _type("parallel")),
     ("dialog.type", "single-1", _type("non_tool_use")),

@@ -167,7 +167,7 @@ def test_texts_fit_their_pattern(pattern: str) -> None:
 @pytest.mark.parametrize(
     "spec",
     [
-        {"type": "string", "pattern": r"^arn:aws:[a-z]+:\d{12}$"},
+        {"type": "string", "pattern": r"^(?=.{90})[a-z]+:\d{12}$"},
         {"type": "string", "pattern": "^$"},
         {"type": "string", "minLength": 500},
         {"type": "string", "format": "date", "pattern": r"^\d{8}$"},

@@ -1,0 +1,170 @@
+"""The data card: what is in a data set, where it comes from, how it was checked, and how to make it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data_gen.verification.ledger import Ledger
+from toolace.formats import FORMATS
+from toolace.rows import write_text
+from toolace.runs import versions
+
+Composition = Counter[tuple[str, str, str]]  # (split, dialog type, source) -> rows
+_CORPORA = ("toolace", "botocore", "google-api-python-client", "bfcl-eval")
+
+
+def write_card(
+    folder: Path, counts: Mapping[str, Any], composition: Composition, licences: Counter[str], facts: Mapping[str, Any]
+) -> Path:
+    """Writes `README.md` of the data set.
+
+    Args:
+        folder: of the data set; its `ledger.json` is read when `facts` has no ledger and it is there.
+        counts: what `make_dataset` returns.
+        composition: rows by split, type and source.
+        licences: dialogs by licence of the tools they show.
+        facts: `name`, `command`, `recipe`, `decontamination` (see `decontaminate_file`), `plan`, `seed`.
+    """
+    ledger = Ledger.read(folder) if (folder / "ledger.json").exists() else None
+    parts = [
+        _header(folder, counts, licences, facts),
+        _about(counts, facts),
+        _composition(composition),
+        _loading(facts),
+        _checks(ledger),
+        _overlap(facts.get("decontamination")),
+        _licences(licences),
+        _provenance(facts),
+    ]
+    return write_text(folder / "README.md", "\n".join(part for part in parts if part))
+
+
+def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], facts: Mapping[str, Any]) -> str:
+    """The YAML block that the hub and `datasets.load_dataset` read: one configuration a format."""
+    splits, formats = list(counts["splits"]), list(facts["plan"]["formats"])
+    configs = [
+        {
+            "config_name": name,
+            "data_files": [{"split": split, "path": f"{name}/{split}.parquet"} for split in splits],
+            **({"default": True} if i == 0 else {}),
+        }
+        for i, name in enumerate(formats)
+    ]
+    if not configs:
+        files = [{"split": split, "path": f"{split}.jsonl"} for split in splits]
+        configs = [{"config_name": "default", "data_files": files}]
+    known = sorted(licence for licence in licences if licence != "not stated")
+    header: dict[str, Any] = {
+        "pretty_name": str(facts.get("name") or folder.name),
+        "language": ["en"],
+        "license": known[0].lower() if len(known) == 1 and len(licences) == 1 else "other",
+        "task_categories": ["text-generation"],
+        "tags": ["function-calling", "tool-use", "synthetic"],
+        "size_categories": [_size(counts["rows"])],
+        "configs": configs,
+    }
+    return "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+def _size(rows: int) -> str:
+    """The hub's word for a number of rows."""
+    steps = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
+    return next((word for limit, word in steps if rows < limit), "n>1M")
+
+
+def _about(counts: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    name = facts.get("name") or "Function-calling dialogs"
+    compared = " and compared with benchmarks" if facts.get("decontamination") else ""
+    lines = [
+        f"# {name}",
+        "",
+        f"{counts['rows']} dialogs in which an assistant calls functions, or rightly does not, after ToolACE (arXiv "
+        f"2409.00920), checked by rules{compared}.",
+        "",
+        f"Of {counts['in']} verified dialogs {counts['left_out']} were left out"
+        + (": " + ", ".join(f"{rule} {n}" for rule, n in counts["reasons"].items()) if counts["reasons"] else "")
+        + ". They stand in `left_out.jsonl` with the reason.",
+    ]
+    if counts["short"]:
+        lacking = ", ".join(f"{kind} {count}" for kind, count in counts["short"].items())
+        lines += ["", f"Fewer than wanted: {lacking}."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _composition(composition: Composition) -> str:
+    splits = [name for name in ("train", "validation", "test") if any(key[0] == name for key in composition)]
+    parts = ["## Composition", ""]
+    for title, part in (("type", 1), ("source", 2)):
+        cells: Counter[tuple[str, str]] = Counter()
+        for key, count in composition.items():
+            cells[(key[part], key[0])] += count
+        names = sorted({name for name, _ in cells})
+        parts.append(_table([title, *splits], [[name, *(cells[(name, split)] for split in splits)] for name in names]))
+    return "\n".join(parts)
+
+
+def _loading(facts: Mapping[str, Any]) -> str:
+    formats = list(facts["plan"]["formats"])
+    lines = ["## Loading", "", "```python", "from datasets import load_dataset", ""]
+    lines += [f'rows = load_dataset("FOLDER_OR_REPOSITORY", "{name}", split="train")' for name in formats[:1]]
+    lines += ['rows = load_dataset("json", data_files="train.jsonl", split="train")', "```", ""]
+    if formats:
+        lines += ["| configuration | for |", "| --- | --- |"]
+        lines += [f"| {name} | {FORMATS[name].reader} |" for name in formats]
+        lines += [
+            "",
+            "Arguments, tools and meta are JSON text in Parquet: objects of any shape have no common columns.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _checks(ledger: Ledger | None) -> str:
+    """Rules and pass rates."""
+    if ledger is None:
+        return ""
+    text = ledger.markdown().replace("# Verification ledger", "## Verification")
+    return text + "\nNo language model judged these dialogs unless a rule `expert.*` stands in the table.\n"
+
+
+def _overlap(summary: Any) -> str:
+    if not isinstance(summary, Mapping):
+        return ""
+    lines = ["## Decontamination", ""]
+    lines += [
+        f"{summary['overlapping']} of {summary['rows']} dialogs shared a request or a tool with a benchmark and",
+        "",
+    ]
+    lines[-2] += " were left out."
+    rows = [
+        [name, sizes.get("requests", 0), sizes.get("tools", 0), summary["benchmarks"].get(name, 0)]
+        for name, sizes in summary["compared_with"].items()
+    ]
+    lines.append(_table(["benchmark", "requests", "functions", "overlapping dialogs"], rows))
+    return "\n".join(lines)
+
+
+def _licences(licences: Counter[str]) -> str:
+    head = "## Licences\n\nDialogs by the licence of the API documents their tools come from; one may show several.\n\n"
+    return head + _table(["licence", "dialogs"], sorted(licences.items())) if licences else ""
+
+
+def _provenance(facts: Mapping[str, Any]) -> str:
+    installed = ", ".join(f"{name} {version}" for name, version in versions(_CORPORA).items())
+    lines = ["## Where it comes from, and how to make it again", "", f"Made with {installed}, seed {facts['seed']}."]
+    if facts.get("command"):
+        lines += ["", "```sh", str(facts["command"]), "```"]
+    if facts.get("recipe"):
+        lines += ["", "The recipe:", "", "```yaml", yaml.safe_dump(facts["recipe"], sort_keys=False).rstrip(), "```"]
+    lines += ["", "The same versions, recipe and seed give the same rows."]
+    return "\n".join(lines) + "\n"

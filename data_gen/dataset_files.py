@@ -1,0 +1,175 @@
+"""The files of a data set: JSON Lines in ToolACE's form, and Parquet in each training format, written row by row."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from toolace import Dialog, InputError
+from toolace.formats import FORMATS
+from toolace.rows import dumps
+
+ROW_GROUP = 1_000
+
+
+def columns(format_name: str, dialog: Dialog) -> dict[str, Any]:
+    """A dialog as a row of strings and lists of strings, which every reader of Parquet types the same way.
+
+    Arguments, tools and meta are objects of any shape; Arrow would give every row the members of all the others. They
+    are JSON text here, as OpenAI's arguments are; `toolace convert` reads them either way.
+    """
+    row = FORMATS[format_name].to_row(dialog)
+    for key in ("tools", "meta"):
+        if key in row and not isinstance(row[key], str):
+            row[key] = dumps(row[key])
+    if "messages" in row:
+        row["messages"] = [_message(message) for message in row["messages"]]
+    return row
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [
+        {"id": call["id"], "type": "function", "function": _with_text(call["function"])}
+        for call in message.get("tool_calls") or ()
+    ]
+    plain = {key: message.get(key) for key in ("role", "content", "tool_call_id", "name")}
+    return {**plain, "tool_calls": calls}
+
+
+def _with_text(function: Mapping[str, Any]) -> dict[str, str]:
+    return {"name": function["name"], "arguments": dumps(function["arguments"])}
+
+
+def _schema(format_name: str) -> Any:
+    import pyarrow as pa
+
+    text = pa.string()
+    beside = [("id", text), ("type", text), ("meta", text)]
+    turns = pa.list_(pa.struct([("from", text), ("value", text)]))
+    if format_name == "trl":
+        function = pa.struct([("name", text), ("arguments", text)])
+        call = pa.struct([("id", text), ("type", text), ("function", function)])
+        parts = [
+            ("role", text),
+            ("content", text),
+            ("tool_call_id", text),
+            ("name", text),
+            ("tool_calls", pa.list_(call)),
+        ]
+        return pa.schema([("messages", pa.list_(pa.struct(parts))), ("tools", text), *beside])
+    if format_name == "toolace":
+        return pa.schema([("system", text), ("conversations", turns)])
+    own = [("system", text), ("tools", text)] if format_name == "sharegpt" else []
+    return pa.schema([("conversations", turns), *own, *beside])
+
+
+class SplitWriter:
+    """Writes dialogs to their split's files; they appear in the folder when all are whole.
+
+    Args:
+        folder: of the data set; folders of formats that are not written any more are removed.
+        splits: names of the splits.
+        formats: names of the Parquet formats.
+    """
+
+    def __init__(self, folder: Path, splits: Sequence[str], formats: Sequence[str]) -> None:
+        self.folder, self.splits, self.formats = folder, splits, formats
+
+    def __enter__(self) -> SplitWriter:
+        import pyarrow.parquet as pq
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".dataset."))
+        except OSError as error:
+            fix = "Choose a folder you may write to, with space left."
+            raise InputError(f"cannot be written ({error.strerror})", where=self.folder, fix=fix) from None
+        self._lines = {s: (self._temporary / f"{s}.jsonl").open("w", encoding="utf-8") for s in self.splits}
+        self._tables: dict[tuple[str, str], Any] = {}
+        self._waiting: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self._schemas = {name: _schema(name) for name in self.formats}
+        for name in self.formats:
+            (self._temporary / name).mkdir()
+            for split in self.splits:
+                path = self._temporary / name / f"{split}.parquet"
+                self._tables[(name, split)] = pq.ParquetWriter(path, self._schemas[name], compression="zstd")
+                self._waiting[(name, split)] = []
+        return self
+
+    def add(self, split: str, dialog: Dialog) -> None:
+        """Adds a dialog to a split, in every format."""
+        self._lines[split].write(dumps(FORMATS["toolace"].to_row(dialog)) + "\n")
+        for name in self.formats:
+            waiting = self._waiting[(name, split)]
+            waiting.append(columns(name, dialog))
+            if len(waiting) == ROW_GROUP:
+                self._flush(name, split)
+
+    def _flush(self, name: str, split: str) -> None:
+        import pyarrow as pa
+
+        waiting = self._waiting[(name, split)]
+        rows = [{field: _encodable(row.get(field)) for field in self._schemas[name].names} for row in waiting]
+        self._tables[(name, split)].write_table(pa.Table.from_pylist(rows, schema=self._schemas[name]))
+        waiting.clear()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for stream in self._lines.values():
+            stream.close()
+        try:
+            if kind is None:
+                for name, split in self._tables:
+                    self._flush(name, split)
+            for table in self._tables.values():
+                with contextlib.suppress(OSError):
+                    table.close()
+            if kind is None:
+                self._place()
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _place(self) -> None:
+        """Moves everything to its final place."""
+        for name in FORMATS:
+            if name not in self.formats:
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in self.formats:
+            target = self.folder / name
+            target.mkdir(exist_ok=True)
+            for old in target.glob("*.parquet"):
+                if old.stem not in self.splits:
+                    old.unlink()
+            for split in self.splits:
+                os.replace(self._temporary / name / f"{split}.parquet", target / f"{split}.parquet")  # noqa: PTH105
+        for split in ("train", "validation", "test"):
+            if split in self.splits:
+                os.replace(self._temporary / f"{split}.jsonl", self.folder / f"{split}.jsonl")  # noqa: PTH105
+            else:
+                (self.folder / f"{split}.jsonl").unlink(missing_ok=True)
+
+
+def _encodable(value: Any) -> Any:
+    """The value with lone surrogates, which UTF-8 cannot hold, as the replacement character."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _encodable(item) for key, item in value.items()}
+    return value
+
+
+def dataset_files(folder: Path) -> list[Path]:
+    """What is published of a data set's folder: the card, JSON Lines of the splits, Parquet."""
+    found = [folder / "README.md", *(folder / f"{split}.jsonl" for split in ("train", "validation", "test"))]
+    found += [path for name in FORMATS for path in sorted((folder / name).glob("*.parquet"))]
+    found += [folder / name for name in ("ledger.md", "ledger.svg", "decontamination.md")]
+    return [path for path in found if path.is_file()]

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clean_dialogs import ROWS, dialogs
+from llm_double import Body, LlmDouble
+
+from data_gen.verification.expert_questions import EXPERTS, VERDICT
+from data_gen.verification.experts import ExpertSettings, judge, verify_with_experts
+from data_gen.verification.experts_cli import app
+from data_gen.verification.ledger import Ledger
+from data_gen.verification.verify import verify_file
+from toolace import InputError
+from toolace.chat import BadAnswer, ChatReply, ChatRequest, Choice, Usage
+from toolace.llm_settings import LlmSettings
+from toolace.rows import read_rows
+
+
+def said(verdict: str, evidence: str = "the city", where: str = "turn 1") -> str:
+    return json.dumps({"evidence": evidence, "where": where, "verdict": verdict})
+
+
+def expert_of(body: Body) -> str:
+    return next(name for name, expert in EXPERTS.items() if body["messages"][0]["content"].startswith(expert.question))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "dialogs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, {"no": "dialog"}]), encoding="utf-8")
+    verify_file(path, tmp_path, ledger=True)
+    return tmp_path
+
+
+def ids(path: Path) -> list[str]:
+    return [row["id"] for _, row in read_rows(path)] if path.read_text() else []
+
+
+def llm(double: LlmDouble, **settings: Any) -> LlmSettings:
+    return LlmSettings(base_url=double.url, model="double", concurrency=8, timeout=5, **settings)
+
+
+def test_each_expert_is_shown_what_its_question_is_about_and_no_other() -> None:
+    by_id = {dialog.id: dialog for dialog in dialogs()}
+    asked = {id_: {name for name, expert in EXPERTS.items() if expert.view(dialog)} for id_, dialog in by_id.items()}
+    assert asked["none-1"] == {"repetition", "consistency"}
+    assert asked["nested-1"] == {"repetition", "consistency", "hallucination"}
+    assert asked["single-1"] == set(EXPERTS)
+    messages = EXPERTS["hallucination"].messages(by_id["single-1"]) or []
+    shown = json.loads(messages[1]["content"])
+    assert [function["name"] for function in shown["functions"]] == ["weather.forecast"]
+    assert shown["conversation"][1]["calls"][0]["arguments"]["city"] == "Sao Paulo"
+
+
+def test_a_verdict_is_checked_by_schema_and_a_fail_needs_evidence() -> None:
+    assert VERDICT.fault({"evidence": "x", "where": "", "verdict": "pass"}) is None
+    assert VERDICT.fault({"evidence": " ", "where": "", "verdict": "fail"}) is not None
+    assert VERDICT.fault({"evidence": "x", "where": "", "verdict": "maybe"}) is not None
+
+
+def test_dialogs_that_fail_are_rejected_with_rule_evidence_and_cost(folder: Path) -> None:
+    def answer(body: Body) -> str:
+        bad = expert_of(body) == "hallucination" and "Casa Lola" in body["messages"][1]["content"]
+        return said("fail", "table B12 was never said", "turn 2") if bad else said("pass")
+
+    with LlmDouble(answer) as double:
+        counts = verify_with_experts(folder, ExpertSettings(), llm(double))
+    assert counts["in"] == len(ROWS) and counts["kept"] == len(ROWS) - 1 and counts["undecided"] == 0
+    assert counts["rules"] == {"expert.hallucination": 1}
+    (row,) = [
+        row for _, row in read_rows(folder / "rejected.jsonl") if row["id" if "id" in row else "no"] == "nested-1"
+    ]
+    assert row["verdict"]["rule"] == "expert.hallucination"
+    assert "1 of 1 votes" in row["verdict"]["evidence"] and "B12" in row["verdict"]["evidence"]
+    assert row["verdict"]["where"] == "turn 2" and row["cost"]["expert_calls"] == 2
+    ledger = Ledger.read(folder)
+    assert ledger.counts()["expert.hallucination"] == 1 and ledger.total == len(ROWS) + 1
+    assert ("expert.hallucination", "expert_tokens") in ledger.cost
+    opinions = [row for _, row in read_rows(folder / "opinions.jsonl")]
+    assert len(opinions) == sum(counts["asked"].values()) and all(o["votes"] and o["evidence"] for o in opinions)
+    # Order: an expert after the one that failed is not asked any more.
+    assert [o["expert"] for o in opinions if o["id"] == "nested-1"] == ["repetition", "hallucination"]
+
+
+def test_the_majority_of_votes_decides_and_disagreement_is_counted(folder: Path) -> None:
+    def answer(body: Body) -> Any:
+        if "Lima" in body["messages"][1]["content"]:
+            return [said("fail"), said("pass"), said("fail")]
+        return (
+            [said("fail"), said("pass"), said("pass")]
+            if "Oslo" in body["messages"][1]["content"]
+            else [said("pass")] * 3
+        )
+
+    with LlmDouble(answer) as double:
+        counts = verify_with_experts(folder, ExpertSettings(experts=["consistency"], votes=3), llm(double))
+    assert counts["rejected"] == 1 and "dependent-1" not in ids(folder / "verified.jsonl")
+    assert "parallel-1" in ids(folder / "verified.jsonl")
+    assert counts["disagreement"] == {"consistency": round(2 / len(ROWS), 4)}
+
+
+def test_nothing_is_lost_and_nothing_asked_twice_on_a_bad_day(folder: Path) -> None:
+    faults = {"429": 0.15, "500": 0.1, "dropped": 0.05, "bad_json": 0.15, "truncated": 0.1, "wrong_schema": 0.1}
+    before = ids(folder / "verified.jsonl")
+    with LlmDouble(lambda body: said("pass"), faults=faults, seed=3) as double:
+        counts = verify_with_experts(folder, ExpertSettings(), llm(double, repeats=2))
+        assert counts["in"] == counts["kept"] + counts["rejected"] + counts["undecided"] == len(ROWS)
+        found = ids(folder / "verified.jsonl") + ids(folder / "undecided.jsonl")
+        assert sorted(found) == sorted(before)
+        assert not double.repeated()
+
+
+def test_a_model_that_never_answers_properly_leaves_every_dialog_undecided_with_the_reason(folder: Path) -> None:
+    with LlmDouble(lambda body: "I would rather talk about something else.") as double:
+        counts = verify_with_experts(folder, ExpertSettings(experts=["repetition"]), llm(double))
+    assert counts["undecided"] == len(ROWS) and counts["unheard"] == {"repetition": len(ROWS)}
+    assert all("not_json" in row["undecided"] for _, row in read_rows(folder / "undecided.jsonl"))
+    assert not (folder / "verified.jsonl").read_text()
+
+
+def test_when_the_budget_is_spent_the_rest_is_undecided_and_a_second_run_asks_only_what_is_missing(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = folder / "first.jsonl"
+    shutil.copy(folder / "verified.jsonl", first)
+    with LlmDouble(lambda body: said("pass")) as double:
+        settings = ExpertSettings(experts=["repetition", "consistency"])
+        counts = verify_with_experts(folder, settings, llm(double, max_calls=5))
+        assert counts["stopped"] and 0 < counts["undecided"] < len(ROWS) + 1
+        assert counts["in"] == len(ROWS)
+        shutil.copy(first, folder / "verified.jsonl")
+        again = verify_with_experts(folder, settings, llm(double))
+        assert again["kept"] == len(ROWS) and not again["stopped"]
+        assert double.calls == 2 * len(ROWS) and not double.repeated()
+
+
+class _Scripted:
+    """A model whose answers are written down by expert."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        answer = self.answers[request.label.rpartition("/")[2]]
+        if isinstance(answer, Exception):
+            raise answer
+        return ChatReply((Choice("", {"evidence": "e", "where": "w", "verdict": answer}),))
+
+
+def test_an_expert_that_is_not_heard_does_not_hide_one_that_fails_the_dialog() -> None:
+    dialog = dialogs()[0]
+    unheard = BadAnswer("not_json", "no JSON", "", Usage(1, 1))
+    settings = ExpertSettings(experts=["repetition", "consistency"])
+    failed = asyncio.run(judge(dialog, _Scripted({"repetition": unheard, "consistency": "fail"}), settings))
+    assert failed.verdict is not None and failed.verdict.rule == "expert.consistency"
+    open_ = asyncio.run(judge(dialog, _Scripted({"repetition": unheard, "consistency": "pass"}), settings))
+    assert open_.verdict is None and len(open_.opinions) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "said_"),
+    [
+        ({"experts": ["oracle"]}, "does not exist"),
+        ({"votes": 2}, "odd"),
+        ({"experts": []}, "missing"),
+        ({"votes_of": {"consistency": 4}}, "4 votes"),
+    ],
+)
+def test_settings_that_cannot_be_counted_are_errors(settings: Any, said_: str) -> None:
+    with pytest.raises(InputError, match=said_):
+        ExpertSettings(**settings).check()
+
+
+def test_the_command_prints_what_each_expert_did(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LlmDouble(lambda body: [said("pass")] * 3) as double:
+        words = [str(folder), "--base_url", double.url, "--model", "double", "--votes", "3", "--experts", "consistency"]
+        assert app(words) == 0
+    printed = capsys.readouterr().out
+    assert f"{len(ROWS)} dialogs: {len(ROWS)} kept" in printed
+    assert f"consistency: asked about {len(ROWS)}, failed 0, unheard 0, votes split on 0.0 %" in printed

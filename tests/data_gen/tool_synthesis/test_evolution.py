@@ -1,0 +1,137 @@
+"""Offline evolution: tools whose names, descriptions, parameters and results agree, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from itertools import islice
+
+import pytest
+
+from data_gen.tool_synthesis.actions import ACTIONS
+from data_gen.tool_synthesis.composition import BUILDERS, of_action, of_function
+from data_gen.tool_synthesis.evolution import BUFFER, ExampleBuffer, OfflineEvolution, Style, camel, style_of
+from data_gen.tool_synthesis.figures import schemas
+from data_gen.tool_synthesis.gates import judge
+from data_gen.tool_synthesis.indicators import INDICATORS, several_at_once
+from data_gen.tool_synthesis.taxonomy import SubDomain, taxonomy
+from data_gen.tool_synthesis.vocabulary import Vocabulary, article, field_of, third
+from toolace import Tool
+
+
+def sample(count: int = 24) -> list[SubDomain]:
+    return random.Random(3).sample(taxonomy(), count)
+
+
+@pytest.fixture(scope="module")
+def proposals() -> list[Tool]:
+    return [tool for sub in sample() for tool in islice(OfflineEvolution(sub, 5).propose(), 120)]
+
+
+def test_every_action_has_a_builder_and_stands_in_the_taxonomy() -> None:
+    assert set(BUILDERS) == set(ACTIONS)
+    assert {action.name for sub in taxonomy() for _, action, _ in sub.actions} == set(ACTIONS)
+
+
+def test_nearly_all_proposals_pass_the_gates_that_look_at_one_tool(proposals: list[Tool]) -> None:
+    refused = [(tool.name, verdict) for tool in proposals if not (verdict := judge(tool)).kept]
+    assert len(refused) < 0.01 * len(proposals), refused[:5]
+
+
+def test_every_proposal_has_what_a_row_of_the_pool_needs(proposals: list[Tool]) -> None:
+    for tool in proposals:
+        assert tool.origin == "evolved" and tool.licence == "Apache-2.0"
+        assert len(tool.path) == 3 and tool.path[1] == tool.domain
+        assert tool.returns and tool.returns["properties"]
+        assert tool.description[0].isupper() and tool.description.endswith(".")
+        assert set(tool.required) <= set(tool.properties)
+        assert {"file", "operation", "example", "indicators"} <= set(tool.source)
+
+
+def test_descriptions_are_clean_sentences(proposals: list[Tool]) -> None:
+    for tool in proposals:
+        texts = [tool.description, *(str(schema.get("description", "")) for schema in schemas(tool))]
+        for text in texts:
+            own = re.sub(r"\S+@\S+|https?://\S+|e\.g\. .*", "", text)
+            assert not any(mark in own for mark in ("_", "  ", "..", " .", ",,")), (tool.name, text)
+
+
+def test_the_same_seed_gives_the_same_tools_and_another_seed_others() -> None:
+    sub = taxonomy()[0]
+    first, again, other = (
+        [tool.to_json() for tool in islice(OfflineEvolution(sub, seed).propose(), 60)] for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_every_indicator_is_applied_and_named_in_the_source(proposals: list[Tool]) -> None:
+    applied = {name for tool in proposals for name in tool.source["indicators"].split(", ") if name}
+    assert applied == set(INDICATORS)
+
+
+def test_a_name_follows_the_style_of_the_example() -> None:
+    sub = taxonomy()[0]
+    evolution = OfflineEvolution(sub, 1)
+    evolution.buffer.add(Tool("songs.findSong", "Finds a song.", {"type": "object", "properties": {}}))
+    for tool in islice(evolution.propose(), 20):
+        assert "." in tool.name and "_" not in tool.name
+        assert tool.source["example"] == "songs.findSong"
+
+
+def test_the_style_of_a_tool_is_seen_in_name_and_parameters() -> None:
+    schema = {"type": "object", "properties": {"userName": {"type": "string"}}}
+    assert style_of(Tool("get_user", "", schema)) == Style(dotted=False, camel=True)
+    assert style_of(Tool("users.get_user", "", {"type": "object", "properties": {}})) == Style(True, False)
+    assert camel(("prep", "minutes")) == "prepMinutes"
+
+
+def test_the_buffer_forgets_its_oldest_examples_and_prefers_rare_styles() -> None:
+    buffer, rng = ExampleBuffer(), random.Random(1)
+    for number in range(BUFFER + 10):
+        buffer.add(Tool(f"get_{number}", "", {"type": "object", "properties": {}}))
+    drawn = {buffer.sample(rng)[0] for _ in range(2_000)}
+    assert "get_9" not in drawn and f"get_{BUFFER + 9}" in drawn
+    buffer.add(Tool("rare.getThing", "", {"type": "object", "properties": {}}))
+    share = sum(buffer.sample(rng)[0] == "rare.getThing" for _ in range(2_000)) / 2_000
+    assert share > 3 / BUFFER
+
+
+def test_a_function_becomes_the_tool_that_the_taxonomy_describes() -> None:
+    sub = next(sub for sub in taxonomy() if sub.name == "Recipes")
+    function = next(f for f in sub.functions if f.name == "scale_recipe")
+    draft = of_function(Vocabulary(sub, random.Random(1)), function)
+    assert "_".join(draft.words) == "scale_recipe" and draft.about == function.about
+    assert list(draft.properties) == ["recipe_id", "servings", "unit_system"]
+    assert draft.required == ["recipe_id", "servings"]
+    assert re.fullmatch(r"Identifier of the recipe, e\.g\. REC-\d{5}\.", draft.properties["recipe_id"]["description"])
+
+
+def test_computed_fields_are_never_asked_of_a_user() -> None:
+    for sub in sample(60):
+        vocabulary = Vocabulary(sub, random.Random(1))
+        for entity in sub.entities.values():
+            if "create" in entity.can:
+                draft = of_action(vocabulary, entity, "create", "add")
+                assert not entity.computed & set(draft.properties), (sub.name, entity.name)
+
+
+def test_one_thing_becomes_several_in_parameter_name_and_sentence() -> None:
+    sub = next(sub for sub in taxonomy() if sub.name == "Recipes")
+    vocabulary = Vocabulary(sub, random.Random(1))
+    draft = of_action(vocabulary, sub.entities["recipe"], "view", "get")
+    assert several_at_once(vocabulary, draft)
+    assert next(iter(draft.properties)) == "recipe_ids" and draft.properties["recipe_ids"]["type"] == "array"
+    assert "several recipes" in draft.about and "recipes" in "_".join(draft.words)
+    assert draft.returns["results"]["type"] == "array"
+    assert not several_at_once(vocabulary, draft)
+
+
+def test_english_of_the_templates() -> None:
+    recipe = next(sub for sub in taxonomy() if sub.name == "Recipes").entities["recipe"]
+    assert field_of("prep_minutes", recipe) == "prep time" and field_of("recipe_title", recipe) == "title"
+    assert [third(verb) for verb in ("book", "search", "copy", "set_up", "play")] == [
+        "Books", "Searches", "Copies", "Sets up", "Plays"
+    ]  # fmt: skip
+    assert [article(noun) for noun in ("egg", "unit", "hour", "user", "umbrella", "house")] == [
+        "an egg", "a unit", "an hour", "a user", "an umbrella", "a house"
+    ]  # fmt: skip
