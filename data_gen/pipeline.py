@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from data_gen.dataset import make_dataset
 from data_gen.decontamination import reject_overlaps
-from data_gen.dialog_generation.generation import generate
+from data_gen.dialog_generation.generation import write_offline
 from data_gen.settings import GenerateSettings, ToolSettings, plain
 from data_gen.tool_synthesis.pool import read_pool
 from data_gen.tool_synthesis.synthesis import OUTPUTS, build
 from data_gen.verification.verify import verify_file
-from toolace import Dialog, InputError, write_dialogs
+from toolace import InputError
 from toolace.rows import sha256
 from toolace.runs import Run, code_digest, versions
 
@@ -71,15 +69,7 @@ def make_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, A
     pool = run.folder / "tools.jsonl"
 
     def work() -> dict[str, Any]:
-        counts: Counter[str] = Counter()
-
-        def counted() -> Iterator[Dialog]:
-            for dialog in generate(read_pool(pool), settings.dialogs, seed):
-                counts[dialog.type] += 1
-                yield dialog
-
-        total = write_dialogs(run.folder / "dialogs.jsonl", counted())
-        return {"made": total, "types": dict(counts)}
+        return write_offline(run.folder / "dialogs.jsonl", read_pool(pool), settings.dialogs, seed)
 
     facts = {"dialogs": plain(settings.dialogs), "seed": seed, "corpora": versions(CORPORA), "code": _code()}
     return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=["dialogs.jsonl"])

@@ -10,10 +10,10 @@ import multiprocessing
 import os
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -226,9 +226,15 @@ _IDLE_CATEGORIES = frozenset(("open data", "developer tools", "cloud", "enterpri
 
 def read_candidates(run: Run, settings: ToolSettings, seed: int) -> Iterator[Candidate]:
     """All candidates, in the order of preference of their sources."""
+    times: Counter[str] = Counter()
     for name in sources(settings, seed):
         for _, row in read_rows(run.folder / FOLDER / f"{name}.jsonl"):
-            yield Candidate(Tool.from_json(row["tool"]), Leaf(**row["leaf"]))
+            tool = Tool.from_json(row["tool"])
+            times[tool.id] += 1
+            # Two editions of a description may name an operation alike; a row's id is its own.
+            if times[tool.id] > 1:
+                tool = replace(tool, id=f"{tool.id}#{times[tool.id]}")
+            yield Candidate(tool, Leaf(**row["leaf"]))
 
 
 def read_rejected(run: Run, settings: ToolSettings, seed: int) -> Iterator[dict[str, Any]]:
