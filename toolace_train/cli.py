@@ -29,7 +29,8 @@ def launch(argv: Sequence[str]) -> int:
     recipe = load_recipe(file, [word for word in words if word not in ("--dry_run", "--dry-run")])
     for section in ("model", "data", "train"):
         if not recipe.has(section):
-            raise InputError(f"has no section {section}", where=file, fix="See recipes/smollm2_135m.yaml.")
+            fix = "See recipes/smollm2_135m.yaml; a recipe that only makes data names its command in the first line."
+            raise InputError(f"has no section {section}", where=file, fix=fix)
     if dry:
         make_data(recipe)
         return _print_plan(recipe)

@@ -33,7 +33,7 @@ DOMAINS = ("Food and Drink", "Weather Forecasts", "Train Travel")
 PROGRAM = """
 import sys
 from pathlib import Path
-from test_llm_players import by_words_everywhere, make
+from test_tss_players import by_words_everywhere, make
 
 if __name__ == "__main__":
     by_words_everywhere()
