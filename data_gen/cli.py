@@ -50,6 +50,8 @@ def tools(argv: Sequence[str]) -> int:
         raise InputError("no recipe and no documents are given", fix="Name a RECIPE, or documents with --from PLACE.")
     if arguments.recipe is not None and arguments.recipe.startswith("--"):
         overrides, arguments.recipe = [arguments.recipe, *overrides], None
+    if arguments.limit is not None and (not arguments.limit.isdigit() or int(arguments.limit) < 1):
+        raise InputError(f"--limit is {arguments.limit!r}", fix="Give a number of tools, 1 or more.")
     flags = {"count": arguments.limit, "licence": arguments.licence}
     for key, value in flags.items():
         overrides += [] if value is None else [f"--generate.tools.{key}={value}"]

@@ -111,6 +111,10 @@ def make_dataset(
     plan = plan or DatasetPlan()
     plan.check()
     out = Path(out)
+    written = {(out / f"{split}.jsonl").resolve() for split in SPLITS} | {(out / "left_out.jsonl").resolve()}
+    for file in files:
+        if Path(file).resolve() in written:
+            raise InputError("would be replaced by the data set", where=file, fix="Choose another folder with --out.")
     entries = _judged([Path(file) for file in files], plan)
     short = _take(entries, plan, seed)
     _split(entries, plan, seed)

@@ -140,7 +140,11 @@ class SplitWriter:
         """Moves everything to its final place."""
         for name in FORMATS:
             if name not in self.formats:
-                shutil.rmtree(self.folder / name, ignore_errors=True)
+                # Only files of ours: somebody else's folder may have a format's name.
+                for split in ("train", "validation", "test"):
+                    (self.folder / name / f"{split}.parquet").unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    (self.folder / name).rmdir()
         for name in self.formats:
             target = self.folder / name
             target.mkdir(exist_ok=True)

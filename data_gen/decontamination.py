@@ -96,10 +96,11 @@ def decontaminate_file(
     """
     path = Path(path)
     folder = path.parent if out is None else Path(out)
-    if (folder / "clean.jsonl").resolve() == path.resolve():
-        raise InputError(
-            "would be replaced by the new clean.jsonl", where=path, fix="Choose another folder with --out."
-        )
+    for name in ("clean.jsonl", "overlap.jsonl", "decontamination.md"):
+        if (folder / name).resolve() == path.resolve():
+            raise InputError(
+                f"would be replaced by the new {name}", where=path, fix="Choose another folder with --out."
+            )
     known = known_benchmarks(tuple(map(Path, data)))
     found: list[Row] = []
     counts: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,9 @@ def keep_pattern(pattern: Any) -> dict[str, str]:
     if not isinstance(pattern, str) or not pattern or _IDLE.fullmatch(pattern) or len(pattern) > 200:
         return {}
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what a later Python may read otherwise
+            re.compile(pattern)
     except (re.error, RecursionError, OverflowError):
         return {}
     return {"pattern": pattern}

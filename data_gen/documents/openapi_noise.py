@@ -12,9 +12,10 @@ from data_gen.documents.naming import snake
 # Credentials and transport by any name: a person never says them, so a call never holds them.
 _SECRET = re.compile(
     r"(?:x_)?(?:api_?key|app_?key|appid|app_id_key|access_?token|auth(?:entication|orization)?_?(?:token|key)?|"
-    r"authorization|bearer(?:_token)?|client_secret|api_?secret|app_?secret|subscription_?key|session_?token|csrf(?:_?token)?|"
-    r"xsrf_token|jwt|id_token|refresh_token|oauth_\w+|api_version|user_agent|accept(?:_language|_encoding)?|content_type|"
-    r"callback|jsonp|prettyprint|pretty_print|signature|nonce)"
+    r"authorization|bearer(?:_token)?|client_secret|api_?secret|app_?secret|ws_?key|access_?key(?:_id)?|"
+    r"secret_?(?:access_?)?key|private_key|subscription_?key|session_?token|csrf(?:_?token)?|xsrf_token|jwt|id_token|"
+    r"refresh_token|oauth_\w+|api_version|user_agent|accept(?:_language|_encoding)?|content_type|callback|jsonp|"
+    r"prettyprint|pretty_print|signature|nonce)"
 )
 # More names of paging and sorting than other corpora have, and OData's ways to shape an answer.
 _PAGING_WORDS = (

@@ -58,9 +58,19 @@ def of_action(v: Vocabulary, entity: Entity, action: str, verb: str) -> Draft:
         action: a name of `ACTIONS`.
         verb: what the action is called there.
     """
+    v.promised = []
     made = BUILDERS[action](v, entity, verb)
     made.action, made.entity = action, entity.name
+    inside = lookups.items_of_the_only_list(made.returns)
+    known = made.returns if inside is None else inside
+    # Wordings that were drawn and not taken promise too: a field more does no harm.
+    known.update({name: schema for name, schema in v.results(v.promised).items() if said_in(name, entity, made.about)})
     return made
+
+
+def said_in(name: str, entity: Entity, about: str) -> bool:
+    """Whether a sentence names a field."""
+    return field_of(name, entity) in about
 
 
 def _create(v: Vocabulary, e: Entity, verb: str) -> Draft:
@@ -113,7 +123,7 @@ def _cancel(v: Vocabulary, e: Entity, verb: str) -> Draft:
         )
     about = v.one(
         f"{third(verb)} {article(thing)} for good and returns {v.its(e)} for the record",
-        f"{third(verb)} {article(thing)} that is no longer wanted, whatever {v.its(e, 1, 1)}",
+        f"{third(verb)} {article(thing)} that is no longer wanted and returns {v.its(e)}",
         f"{third(verb)} the {thing} with the identifier given and confirms it by {v.its(e)}",
     )
     returns = {f"{e.name}_id": TEXT, "done": FLAG, "done_at": MOMENT}
@@ -154,7 +164,7 @@ def _schedule(v: Vocabulary, e: Entity, verb: str) -> Draft:
         properties["notify"] = emails("e-mail addresses of people to tell")
     about = v.one(
         f"sets the day and time of {article(thing)} and returns {v.its(e)} with any conflicts",
-        f"{third(verb)} {article(thing)} for a day and time, whatever {v.its(e, 1, 1)}",
+        f"{third(verb)} {article(thing)} for a day and time and returns {v.its(e, 1, 1)}",
     )
     returns = {f"{e.name}_id": TEXT, "starts_at": MOMENT, "conflicts": {"type": "array", "items": TEXT}}
     return draft(e, f"{verb}_{e.name}", about, properties, required, returns, f"{thing} scheduling")
@@ -213,7 +223,7 @@ def _share(v: Vocabulary, e: Entity, verb: str) -> Draft:
         )
     about = v.one(
         f"{third(verb)} {article(thing)} with other people by e-mail; they see {v.its(e)}",
-        f"sends {article(thing)} to several people, {v.its(e)} included",
+        f"sends {article(thing)} to several people, with {v.its(e)}",
     )
     returns = {"link": WORDS["url"], "sent": INTEGER}
     required = [f"{e.name}_id", people]
@@ -265,8 +275,8 @@ def _tag(v: Vocabulary, e: Entity, verb: str) -> Draft:
     if v.maybe(0.6):
         properties[v.one("replace", "clear_first", "overwrite")] = flag("whether the labels it has already are removed")
     about = v.one(
-        f"puts labels on {article(thing)} so that it can be found by more than {v.its(e)}",
-        f"adds labels of your own choice to {article(thing)}, beside {v.its(e)}",
+        f"puts labels on {article(thing)} and returns {v.its(e)} with all of them",
+        f"adds labels of your own choice to {article(thing)} and returns {v.its(e)}",
     )
     words = v.one(f"{verb}_{e.name}", f"tag_{e.name}", f"add_labels_to_{e.name}")
     returns = {labels: {"type": "array", "items": TEXT}}

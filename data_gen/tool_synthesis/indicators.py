@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from data_gen.tool_synthesis.composition import LABELS
-from data_gen.tool_synthesis.lookups import ids
+from data_gen.tool_synthesis.lookups import ids, items_of_the_only_list
 from data_gen.tool_synthesis.shapes import (
     DAY,
     INTEGER,
@@ -60,8 +60,7 @@ def add_functionality(v: Vocabulary, draft: Draft) -> bool:
     if name in draft.properties:
         return False
     draft.properties[name] = _second_parameter(second, said(entity.name))
-    if v.maybe(0.5):
-        draft.required.append(name)
+    draft.required.append(name)
     draft.words = (*draft.words, *word.split("_"))
     draft.about = sentence(f"{draft.about.rstrip('.')}, and {also}")
     draft.nodes.append(f"{said(entity.name)} {node}")
@@ -116,7 +115,7 @@ def add_parameter(v: Vocabulary, draft: Draft) -> bool:
     draft.properties[name] = options[name]
     if name.startswith("include_"):
         term = name.removeprefix("include_")
-        inside = _items_of_the_only_list(draft.returns)
+        inside = items_of_the_only_list(draft.returns)
         (draft.returns if inside is None else inside)[term] = bare(v.sub.schema(term))
     return True
 
@@ -134,16 +133,11 @@ def _extra(v: Vocabulary, draft: Draft) -> dict[str, Schema]:
         free = [name for name in v.choices(entity) if not any(p.startswith(name) for p in draft.properties)]
         options |= v.parameters(free)
     if action not in _ACTING and action != "cancel":
-        shown = {**draft.returns, **(_items_of_the_only_list(draft.returns) or {})}
+        shown = {**draft.returns, **(items_of_the_only_list(draft.returns) or {})}
         for name in entity.has:
             if name not in shown and not v.sub.about(name).startswith("whether"):
                 options[f"include_{name}"] = flag(f"whether the result also holds the {v.sub.about(name)}")
     return options
-
-
-def _items_of_the_only_list(returns: Mapping[str, Schema]) -> dict[str, Schema] | None:
-    lists = [s for s in returns.values() if s.get("type") == "array" and s["items"].get("properties")]
-    return lists[0]["items"]["properties"] if len(lists) == 1 else None
 
 
 def add_constraint(v: Vocabulary, draft: Draft) -> bool:

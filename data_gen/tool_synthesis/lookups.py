@@ -84,6 +84,13 @@ def count(v: Vocabulary, e: Entity, most: int) -> Schema:
     return integer(v.one(f"how many {said(e.plural)} to return", f"number of {said(e.plural)} wanted"), 1, most)
 
 
+def items_of_the_only_list(returns: dict[str, Schema]) -> dict[str, Schema] | None:
+    """Members of the things that a result lists; None when it lists nothing, or several kinds of things."""
+    lists = [s for s in returns.values() if s.get("type") == "array" and s["items"].get("properties")]
+    found: dict[str, Schema] | None = lists[0]["items"]["properties"] if len(lists) == 1 else None
+    return found
+
+
 def counting(v: Vocabulary, e: Entity) -> str:
     """What the parameter is called that says how many things to return."""
     return v.one("count", "how_many", f"number_of_{e.plural}", "top_n")
@@ -244,7 +251,7 @@ def availability(v: Vocabulary, e: Entity, verb: str) -> Draft:
     """When a bookable thing is free."""
     thing, when = said(e.name), period(v, "days that come into question")
     about = v.one(
-        f"tells when {article(thing)} is free within some days, and {v.its(e)}",
+        f"tells when {article(thing)} is free within some days, with {v.its(e)}",
         f"checks on which days {article(thing)} can still be had, with {v.its(e)}",
     )
     words = named(v, verb, f"{verb}_{e.name}_availability", f"{e.name}_availability", f"list_free_slots_of_{e.name}")

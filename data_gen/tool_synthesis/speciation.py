@@ -28,6 +28,8 @@ TAG = 0.8
 SERVICE = 1.2
 # Below this score nothing is known of where an API belongs.
 THRESHOLD = 0.8
+SUPPORT = 0.5
+MEANT = 0.35
 # Operations from which a service has parts of its own, and a tag is one.
 LARGE_SERVICE, LARGE_TAG = 20, 3
 CHUNK = 4096
@@ -114,22 +116,31 @@ class Speciation:
             # A small service is about one thing, and of a rare tag its operations say more than its name.
             return key if in_service[leaf.service] >= LARGE_SERVICE and in_tag[key] >= LARGE_TAG else (leaf.service,)
 
-        services, service_of = self._groups(lambda leaf: (leaf.service,), lambda leaf: leaf.title)
-        tags, tag_of = self._groups(tag, lambda leaf: f"{leaf.topic}. {leaf.title}")
+        services, meant_by_service, service_of = self._groups(lambda leaf: (leaf.service,), lambda leaf: leaf.title)
+        tags, meant_by_tag, tag_of = self._groups(tag, lambda leaf: f"{leaf.topic}. {leaf.title}")
         found: list[Place] = []
         for start in range(0, len(self.leaves), CHUNK):
             chunk = slice(start, min(start + CHUNK, len(self.leaves)))
             scores = WORDS_IN_COMMON * np.asarray((self._own[chunk] @ self._topics).todense())
             for row, leaf in enumerate(self.leaves[chunk]):
                 scores[row] += TELLING * self._told(leaf.text)
-            scores += TAG * tags[tag_of[chunk]] + SERVICE * services[service_of[chunk]]
+            support = TAG * tags[tag_of[chunk]] + SERVICE * services[service_of[chunk]]
+            scores += support
             for row, nearest in enumerate(scores.argmax(axis=1).tolist()):
                 score = float(scores[row, nearest])
-                found.append(Place(nearest if score >= THRESHOLD else -1, round(score, 3), nearest))
+                # One word places nothing ("Migration Hub" is no wildlife): service or tag must mean the topic as well.
+                i = start + row
+                meant = max(meant_by_service[service_of[i], nearest], meant_by_tag[tag_of[i], nearest])
+                fits = score >= THRESHOLD and float(support[row, nearest]) >= SUPPORT and float(meant) >= MEANT
+                found.append(Place(nearest if fits else -1, round(score, 3), nearest))
         return found
 
-    def _groups(self, key: Callable[[Leaf], tuple[str, ...]], text: Callable[[Leaf], str]) -> tuple[Any, Any]:
-        """((groups, subs) scores of what leaves with the same key say together and are called, group of each leaf)."""
+    def _groups(self, key: Callable[[Leaf], tuple[str, ...]], text: Callable[[Leaf], str]) -> tuple[Any, Any, Any]:
+        """What leaves with the same key say together and are called.
+
+        Returns:
+            (scores, cosine similarities of what they are called: both (groups, subs); the group of each leaf).
+        """
         members: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for i, leaf in enumerate(self.leaves):
             members[key(leaf)].append(i)
@@ -144,7 +155,7 @@ class Speciation:
             if length:
                 scores[row] += WORDS_IN_COMMON * np.asarray((together / length) @ self._topics)[0]
             scores[row] += TELLING * self._told(called)
-        return scores, group_of
+        return scores, meaning, group_of
 
     def _told(self, text: str) -> Any:
         """(subs,): how much of a sub-domain's telling words a text has; a word of many sub-domains tells little."""

@@ -54,6 +54,7 @@ class Vocabulary:
 
     def __init__(self, sub: SubDomain, rng: random.Random) -> None:
         self.sub, self.rng = sub, rng
+        self.promised: list[str] = []
 
     def parameter(self, name: str, about: str = "") -> Schema:
         """A term as a parameter: its schema and a sentence on what it is and how it is written."""
@@ -120,8 +121,10 @@ class Vocabulary:
         return [name for i, name in enumerate(names) if i in chosen]
 
     def its(self, entity: Entity, low: int = 1, high: int = 2) -> str:
-        """Some fields of a thing as a phrase, "its title and servings": what tells a sentence from other things'."""
-        return f"its {say_all(self.some(list(self.fields(entity)), low, high), entity)}"
+        """Some fields of a thing as a phrase, "its title and servings"; the result then has to hold them."""
+        fields = self.some(list(self.fields(entity)), low, high)
+        self.promised += fields
+        return f"its {say_all(fields, entity)}"
 
     def one(self, *texts: str) -> str:
         """One of several wordings."""

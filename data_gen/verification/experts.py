@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ async def verify_folder(
     settings.check()
     folder = Path(folder)
     results = Results()
-    rows = _rows(folder / "verified.jsonl")
+    rows = chain(_rows(folder / "verified.jsonl"), _undecided(folder))
     progress = Progress("dialogs", None, meter, accepted=lambda judgement: bool(judgement.verdict))
 
     async def work(pair: tuple[Row, Dialog]) -> Judgement:
@@ -151,6 +152,14 @@ async def verify_folder(
     for row, dialog in rows:  # what was not taken any more
         results.add(row, dialog, None, outcomes.stopped)
     return finish(folder, results, outcomes.stopped)
+
+
+def _undecided(folder: Path) -> Iterator[tuple[Row, Dialog]]:
+    """What an earlier run left undecided is asked now."""
+    path = folder / "undecided.jsonl"
+    if path.exists() and path.stat().st_size:
+        for row, dialog in _rows(path):
+            yield {key: value for key, value in row.items() if key != "undecided"}, dialog
 
 
 def _rows(path: Path) -> Iterator[tuple[Row, Dialog]]:

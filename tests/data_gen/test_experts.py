@@ -133,7 +133,6 @@ def test_when_the_budget_is_spent_the_rest_is_undecided_and_a_second_run_asks_on
         counts = verify_with_experts(folder, settings, llm(double, max_calls=5))
         assert counts["stopped"] and 0 < counts["undecided"] < len(ROWS) + 1
         assert counts["in"] == len(ROWS)
-        shutil.copy(first, folder / "verified.jsonl")
         again = verify_with_experts(folder, settings, llm(double))
         assert again["kept"] == len(ROWS) and not again["stopped"]
         assert double.calls == 2 * len(ROWS) and not double.repeated()
