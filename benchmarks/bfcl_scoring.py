@@ -5,6 +5,7 @@
 Answers to all 4,441 questions of the single-turn and multi-turn categories are made from gold, about a third of them
 spoilt, and scored by both, each in a fresh process. CPU seconds are user and system time of the process and its
 children, interpreter start included; the best of the repeats counts, since other work on a machine only adds to it.
+Exits with 1 unless both find the same number of right answers, ours in less than 3 s and a fifth of the official time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eval")]
 MODEL = "Team-ACE/ToolACE-2-8B"
+MOST_SECONDS, LEAST_TIMES = 3.0, 5.0
 
 
 def cpu_of(command: list[str], environment: dict[str, str]) -> tuple[float, float, str]:
@@ -33,7 +35,7 @@ def cpu_of(command: list[str], environment: dict[str, str]) -> tuple[float, floa
     return cpu, time.monotonic() - start, done.stdout
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
@@ -60,7 +62,22 @@ def main() -> None:
     print(f"{'toolace score bfcl':<32}{mine_cpu:>8.2f}{mine_wall:>8.2f}")
     print(f"{'python -m bfcl_eval evaluate':<32}{their_cpu:>8.2f}{their_wall:>8.2f}")
     print(f"{their_cpu / mine_cpu:.1f} times less CPU time")
+    misses = missed(mine_cpu, their_cpu, correct, answers - wrong)
+    print("".join(f"missed: {miss}\n" for miss in misses), end="")
+    return 1 if misses else 0
+
+
+def missed(mine: float, theirs: float, right: int, officially_right: int) -> list[str]:
+    """What of the three demands is not met, in words."""
+    found = []
+    if right != officially_right:
+        found.append(f"equal counts ({right} and {officially_right})")
+    if mine >= MOST_SECONDS:
+        found.append(f"less than {MOST_SECONDS:g} s ({mine:.2f} s)")
+    if theirs / mine < LEAST_TIMES:
+        found.append(f"{LEAST_TIMES:g} times less ({theirs / mine:.1f} times)")
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ from eval.bfcl.protocols import find_protocol
 from eval.bfcl.scoring import score_results
 from eval.results import build_results
 from eval.score import render_table
+from eval.server_model import count_refused, server_settings
 from eval.settings import EvaluateSettings
 from toolace.errors import InputError
 from toolace.recipe import build, load_recipe, parse_overrides
@@ -124,6 +125,9 @@ def _checked(settings: EvaluateSettings, benchmarks: str) -> EvaluateSettings:
     if settings.backend == "server" and not settings.server.base_url:
         fix = "Add `server: {base_url: http://...}`."
         raise InputError("the backend server needs an address", where="evaluate.server.base_url", fix=fix)
+    if settings.backend == "server":
+        for model in settings.models.values():
+            server_settings(model, settings.server, settings.temperature)
     return settings
 
 
@@ -147,7 +151,12 @@ def score_run(settings: EvaluateSettings, folder: Path, data: Data) -> dict[str,
     shown = {model.replace("/", "_"): model for model in settings.models}
     verdicts = [{**row, "model": shown[row["model"]]} for row in scored]
     verdicts.sort(key=lambda row: list(settings.models).index(row["model"]))
-    results = build_results(verdicts, settings.protocol)
+    results = build_results(verdicts, settings.protocol, data)
+    paths = {
+        m: [data.category(c).path(folder / "eval" / "result", m) for c in settings.categories] for m in settings.models
+    }
+    refused = {model: sum(map(count_refused, files)) for model, files in paths.items()}
+    results["refused"] = {model: count for model, count in refused.items() if count}
     write_rows(folder / "eval" / "verdicts.jsonl", verdicts)
     write_json(folder / "eval" / "results.json", results)
     return results

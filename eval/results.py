@@ -8,6 +8,9 @@ from itertools import combinations
 from typing import Any
 
 from eval.bfcl.aggregation import PROXY, categories_of, columns, official_categories, weights
+from eval.bfcl.categories import EXECUTABLE
+from eval.bfcl.data import Data
+from eval.bfcl.executable import runs_offline
 from eval.bfcl.protocols import Protocol, find_protocol
 from eval.bfcl.taxonomy import count_errors
 from eval.published.tables import published_rows
@@ -25,6 +28,7 @@ from toolace import __version__, runs
 from toolace.rows import Row
 
 PRIMARY = "call_mean"
+MCNEMAR = "McNemar, exact"  # the test of a category; a mean of several has a permutation test
 OFFLINE = "exec_offline"  # the executable questions that need no network, really executed
 # Second readings of a verdict: the field, what it is called behind the category's name, and how it is read.
 SECOND_READINGS = {"strict": "strict", "abstained": "and_abstained"}
@@ -32,35 +36,39 @@ SECOND_READINGS = {"strict": "strict", "abstained": "and_abstained"}
 Table = dict[str, dict[str, dict[str, Row]]]
 
 
-def build_results(verdicts: Iterable[Mapping[str, Any]], protocol: str = "v4") -> dict[str, Any]:
+def build_results(
+    verdicts: Iterable[Mapping[str, Any]], protocol: str = "v4", data: Data | None = None
+) -> dict[str, Any]:
     """The object of `results.json`, scores from 0 to 100.
 
     Args:
         verdicts: rows of `verdicts.jsonl`, of one or several models; models are compared in the order they come in.
         protocol: by which they were scored; it stands in every row.
+        data: the protocol's questions; without them it is not known how many there are, nor which could be executed.
 
     Returns:
-        `rows` a category, `aggregates` a column, `comparisons` of b against a over the questions that both answered,
-        `errors` by class, `not_run`: official categories without answers and the columns that are missing for it,
-        `published`: scores of others by the same protocol, and `versions`.
+        `rows` a category, `aggregates` a column, each with `n` answers `of` so many questions; `comparisons` of b
+        against a over the questions that both answered, `errors` by class, `not_run`: official categories without
+        answers and the columns that are missing for it, `not_executed`: models with answers that could have been
+        executed and were not, `published`: scores of others, and `versions`.
 
-    `p_holm` corrects a category's p-value for the number of categories compared between the same two models, and a
-    column's for the number of columns; `call_mean` is the primary comparison and stands alone.
+    `p_holm` is Holm's correction over all pairs of models in the run: the tests of categories are one family, those of
+    official columns another. `call_mean` is the primary comparison; it is corrected for the number of pairs alone.
     """
     rules = find_protocol(protocol)
     verdicts = list(verdicts)
     table = tabulate(verdicts)
-    rows = [
-        _row(model, protocol, name, list(table[model][name].values()))
-        for model in table
-        for name in _ordered(table[model], rules)
-    ]
+    names = {name.removesuffix(PROXY) for categories in table.values() for name in categories}
+    sizes = {name: len(data.questions(name)) for name in names} if data else {}
     return {
-        "rows": rows,
-        "aggregates": [row for model in table for row in _aggregates(model, rules, table[model])],
-        "comparisons": [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b], protocol)],
+        "rows": [
+            row for model in table for row in _with_sizes(_category_rows(model, rules, table[model]), "category", sizes)
+        ],
+        "aggregates": [row for model in table for row in _aggregates(model, rules, table[model], sizes)],
+        "comparisons": compare_all(table, protocol),
         "errors": count_errors(verdicts),
         "not_run": [row for model in table for row in _not_run(model, rules, table[model])],
+        "not_executed": [row for model in table for row in _not_executed(model, table[model], data)],
         "published": published_rows(protocol),
         "versions": versions(),
     }
@@ -94,9 +102,34 @@ def _row(model: str, protocol: str, category: str, verdicts: list[Row]) -> Row:
         "low": low,
         "high": high,
     }
-    # Questions that no right answer can pass, and those whose simulated APIs have changed since.
+    return {**row, **_marks(verdicts)}
+
+
+def _category_rows(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, Row]]) -> list[Row]:
+    return [_row(model, rules.name, name, list(categories[name].values())) for name in _ordered(categories, rules)]
+
+
+def _marks(verdicts: Iterable[Row]) -> dict[str, int]:
+    """Numbers of questions that no right answer can pass, and of those whose simulated APIs have changed since."""
+    verdicts = list(verdicts)
     marks = {mark: sum(bool(verdict.get(mark)) for verdict in verdicts) for mark in ("unpassable", "stale")}
-    return {**row, **{mark: count for mark, count in marks.items() if count}}
+    return {mark: count for mark, count in marks.items() if count}
+
+
+def _with_sizes(rows: list[Row], key: str, sizes: Mapping[str, int]) -> list[Row]:
+    """Rows of one model with `of`: their answers and the questions that have none.
+
+    A category of which a part is scored by proxy has two rows: each lacks what neither of the two has.
+    """
+    answered: dict[str, int] = {}
+    for row in rows:
+        name = row[key].removesuffix(PROXY)
+        answered[name] = answered.get(name, 0) + row["n"]
+    return [
+        {**row, "of": row["n"] + sizes[name] - answered[name]} if name in sizes else row
+        for row in rows
+        for name in [row[key].removesuffix(PROXY)]
+    ]
 
 
 def _counts(verdicts: Mapping[str, Row]) -> tuple[int, int]:
@@ -121,8 +154,14 @@ def column_weights(rules: Protocol, sizes: Mapping[str, int]) -> dict[str, dict[
     return found
 
 
-def _aggregates(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, Row]]) -> list[Row]:
-    """The means of `column_weights`, what was executed, and second readings of verdicts."""
+def _aggregates(
+    model: str, rules: Protocol, categories: Mapping[str, Mapping[str, Row]], full: Mapping[str, int]
+) -> list[Row]:
+    """The means of `column_weights`, what was executed, and second readings of verdicts.
+
+    Args:
+        full: numbers of questions by category, where they are known.
+    """
     sizes = {name: len(verdicts) for name, verdicts in categories.items()}
     found = column_weights(rules, sizes)
     executed = [name for name in categories if any(v.get("method") == "executed" for v in categories[name].values())]
@@ -132,22 +171,26 @@ def _aggregates(model: str, rules: Protocol, categories: Mapping[str, Mapping[st
     result = []
     for aggregate, shares in found.items():
         parts = [(*_counts(categories[name]), share) for name, share in shares.items()]
-        result.append(_aggregate(model, rules.name, aggregate, _mean_of(parts), list(shares)))
+        result.append(_aggregate(model, rules.name, aggregate, mean_interval(parts), list(shares)))
     for name in _ordered(categories, rules):
         for field, suffix in SECOND_READINGS.items():
             if any(field in verdict for verdict in categories[name].values()):
                 marks = [verdict["valid"] and verdict.get(field, True) for verdict in categories[name].values()]
                 value, bounds = 100 * sum(marks) / len(marks), wilson(sum(marks), len(marks))
                 result.append(_aggregate(model, rules.name, f"{name}_{suffix}", (value, *bounds), [name]))
-    return result
+    return [_with_counts(row, categories, full) for row in result]
 
 
-def _mean_of(parts: list[tuple[int, int, float]]) -> tuple[float, float, float]:
-    """A mean with its interval; that of one category is Wilson's, as in the category's own row."""
-    if len(parts) == 1:
-        correct, n, _ = parts[0]
-        return 100 * correct / n, *wilson(correct, n)
-    return mean_interval(parts)
+def _with_counts(row: Row, categories: Mapping[str, Mapping[str, Row]], full: Mapping[str, int]) -> Row:
+    """An aggregate with `n` answers `of` so many questions, and the marks of its questions."""
+    parts = row["categories"]
+    n = sum(len(categories[name]) for name in parts)
+    counts = {"n": n}
+    names = dict.fromkeys(name.removesuffix(PROXY) for name in parts)
+    if all(name in full for name in names):
+        there = {name: len(categories.get(name, ())) + len(categories.get(name + PROXY, ())) for name in names}
+        counts["of"] = n + sum(full[name] - there[name] for name in names)
+    return {**row, **counts, **_marks(verdict for name in parts for verdict in categories[name].values())}
 
 
 def _aggregate(model: str, protocol: str, name: str, value: tuple[float, float, float], parts: list[str]) -> Row:
@@ -172,6 +215,32 @@ def _not_run(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, 
     return [{"model": model, "protocol": rules.name, "categories": missing, "aggregates": lacking}]
 
 
+def _not_executed(model: str, categories: Mapping[str, Mapping[str, Row]], data: Data | None) -> list[Row]:
+    """How many answers were executed of those whose questions need no network, where it is not all of them."""
+    if data is None:
+        return []
+    executed = offline = 0
+    for name in dict.fromkeys(name.removesuffix(PROXY) for name in categories):
+        if data.category(name).kind == EXECUTABLE:
+            gold = data.gold(name)
+            verdicts = [v for part in (name, name + PROXY) for v in categories.get(part, {}).values()]
+            verdicts = [v for v in verdicts if runs_offline(gold[v["id"]])]
+            offline += len(verdicts)
+            executed += sum(v.get("method") == "executed" for v in verdicts)
+    return [{"model": model, "executed": executed, "offline": offline}] if executed < offline else []
+
+
+def compare_all(table: Table, protocol: str = "v4") -> list[Row]:
+    """Comparisons of every pair of models, with `p_holm` over all pairs: see `build_results`."""
+    rows = [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b], protocol)]
+    primary = [row for row in rows if row["category"] == PRIMARY]
+    if len(primary) > 1:
+        _correct(primary)
+    _correct([row for row in rows if row["test"] == MCNEMAR])
+    _correct([row for row in rows if row["test"] != MCNEMAR and row["category"] != PRIMARY])
+    return rows
+
+
 def compare(
     a: str,
     b: str,
@@ -186,8 +255,7 @@ def compare(
     rows = []
     for name, part in strata.items():
         p_value = mcnemar(part.a_only, part.b_only)
-        rows.append(_comparison(a, b, name, p_value, "McNemar, exact", [part], difference_interval([part])))
-    _correct(rows)
+        rows.append(_comparison(a, b, name, p_value, MCNEMAR, [part], difference_interval([part])))
     means = []
     for name, shares in column_weights(rules, {name: part.n for name, part in strata.items()}).items():
         parts = [_weighted(strata[category], share) for category, share in shares.items()]
@@ -196,7 +264,6 @@ def compare(
         means.append(_comparison(a, b, name, p_value, test, parts, difference_interval(parts)))
     primary = [row for row in means if row["category"] == PRIMARY]
     official = [row for row in means if row["category"] != PRIMARY]
-    _correct(official)
     return [*primary, *rows, *official]
 
 

@@ -1,7 +1,9 @@
 """The backend for any OpenAI-compatible server: chat or text completions, prompting or native calls.
 
 Every dialog is a task of its own, as many at once as the server is allowed to be asked, so that none waits for another;
-`toolace.endpoint` repeats what fails and honours the server's limits.
+`toolace.endpoint` repeats what fails and honours the server's limits. A question that the server refuses for good, such
+as one longer than its context, is answered by the error's text, as the official harness does: it counts, and the run
+goes on.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import re
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 from eval.asking import Answer, Ask, Dialog, T
 from eval.chat_template import ChatTemplate
@@ -21,8 +26,19 @@ from toolace.chat_limits import Meter
 from toolace.endpoint import Endpoint
 from toolace.errors import InputError
 from toolace.llm_settings import LlmSettings
+from toolace.rows import read_rows
 
+R = TypeVar("R")
 _CHARACTERS = 4  # a token, where a limit a minute needs a guess before the call
+REFUSED = "Error during inference: "  # what the official harness writes as the answer where it could not get one
+# Bad request, too large, unprocessable: about this question, and the same however often it is asked.
+REFUSALS = (400, 413, 422)
+_KEYS = re.compile(r"\bllm\.(?=base_url|api_key_env|concurrency|timeout|temperature)")
+_PROBE = [{"role": "user", "content": "Hello."}]
+_PROBE_TOOL = {
+    "type": "function",
+    "function": {"name": "greet", "description": "Greets.", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 class ServerModel:
@@ -38,16 +54,11 @@ class ServerModel:
     """
 
     def __init__(self, model: str, server: Server, temperature: float = 0.0) -> None:
-        self.settings = LlmSettings(
-            base_url=server.base_url,
-            model=model,
-            api_key_env=server.api_key_env or None,
-            temperature=temperature,
-            concurrency=server.concurrency,
-            timeout=server.timeout,
-        )
-        self.settings.api_key()
+        self.settings = server_settings(model, server, temperature)
+        with_our_keys(self.settings.api_key)
         self.template = ChatTemplate(server.tokenizer or model) if server.endpoint == "completions" else None
+        self.refused: list[str] = []
+        self._takes_questions: asyncio.Task[None] | None = None
 
     def lead(self, dialogs: Iterable[Dialog[T]], max_new_tokens: int, at_once: int | None = None) -> Iterator[list[T]]:
         """Leads all dialogs at once, up to the server's concurrency; see `AnswerModel.lead`.
@@ -55,6 +66,7 @@ class ServerModel:
         Raises:
             InputError: the server cannot be asked, or did not answer some questions; what was answered was yielded.
         """
+        self.refused, self._takes_questions = [], None
         rows: queue.Queue[list[T] | Exception | None] = queue.Queue()
         most = min(self.settings.concurrency, at_once or self.settings.concurrency)
         thread = threading.Thread(target=self._run, args=(iter(dialogs), max_new_tokens, most, rows), daemon=True)
@@ -64,17 +76,20 @@ class ServerModel:
                 raise item
             yield item
         thread.join()
+        if self.refused:
+            what = f"{len(self.refused)} requests were refused and count as answered by the error"
+            print(f"{self.settings.url}: {what} (first: {self.refused[0]})", file=sys.stderr)
 
     def _run(self, dialogs: Iterator[Dialog[T]], max_new_tokens: int, most: int, rows: queue.Queue[Any]) -> None:
         try:
             failed = asyncio.run(self._lead_all(dialogs, max_new_tokens, most, rows))
             if failed:
-                what = f"{len(failed)} questions have no answer ({failed[0]})"
+                what = f"{len(failed)} questions have no answer ({_said(failed[0])})"
                 rows.put(
                     InputError(what, where=self.settings.url, fix="Run the command again: it asks what is missing.")
                 )
         except ChatStopped as stop:
-            rows.put(InputError(str(stop), where="evaluate.server", fix="Then run the command again."))
+            rows.put(InputError(_said(stop), where="evaluate.server", fix="Then run the command again."))
         except Exception as error:  # whatever it is, it belongs to the thread that waits
             rows.put(error)
         rows.put(None)
@@ -112,6 +127,32 @@ class ServerModel:
                 return ended.value  # type: ignore[no-any-return]
 
     async def _answer(self, endpoint: Endpoint, ask: Ask, max_new_tokens: int) -> Answer:
+        try:
+            answer = await self._post(endpoint, ask, max_new_tokens)
+        except CallFailed as error:
+            if error.status not in REFUSALS:
+                raise
+            if self._takes_questions is None:
+                self._takes_questions = asyncio.create_task(self._probe(endpoint, ask, max_new_tokens))
+            await self._takes_questions
+            self.refused.append(_said(error))
+            return Answer(0, f"{REFUSED}{_said(error)}", 0, 0, 0.0, True, None)
+        return answer
+
+    async def _probe(self, endpoint: Endpoint, refused: Ask, max_new_tokens: int) -> None:
+        """Asks a question that nothing can be wrong with, once, before a refusal is taken for an answer.
+
+        Raises:
+            ChatStopped: it is refused as well, so that it is not the questions that are wrong.
+        """
+        ask = Ask(_PROBE, [_PROBE_TOOL] if refused.tools else None)
+        try:
+            await self._post(endpoint, ask, max_new_tokens)
+        except CallFailed as error:
+            why = f"The server refuses even a short question: {_said(error)}. Correct its settings or ours"
+            raise ChatStopped(why) from None
+
+    async def _post(self, endpoint: Endpoint, ask: Ask, max_new_tokens: int) -> Answer:
         body: dict[str, Any] = {
             "model": self.settings.model,
             "temperature": self.settings.temperature,
@@ -128,6 +169,54 @@ class ServerModel:
         answer = _read(reply, seconds, native=ask.tools is not None)
         endpoint.settle(cost, answer.input_tokens + answer.output_tokens)
         return answer
+
+
+def server_settings(model: str, server: Server, temperature: float = 0.0) -> LlmSettings:
+    """The settings of the connection.
+
+    Raises:
+        InputError: an address, a number or a key that cannot be; it names the key of `evaluate.server`.
+    """
+    return with_our_keys(
+        lambda: LlmSettings(
+            base_url=server.base_url,
+            model=model,
+            api_key_env=server.api_key_env or None,
+            temperature=temperature,
+            concurrency=server.concurrency,
+            timeout=server.timeout,
+        )
+    )
+
+
+def with_our_keys(do: Callable[[], R]) -> R:
+    """Does something whose errors name keys of section `llm`, which a recipe's `evaluate` does not have."""
+    try:
+        return do()
+    except InputError as error:
+        raise InputError(_our_keys(error.what), where=error.where, fix=_our_keys(error.fix)) from None
+
+
+def count_refused(path: Path) -> int:
+    """Rows of a result file with an answer, or a step of one, that is the text of a refusal."""
+    if not path.exists():
+        return 0
+    return sum(_is_refused(row.get("result")) for _, row in read_rows(path))
+
+
+def _is_refused(result: Any) -> bool:
+    if isinstance(result, list):
+        return any(map(_is_refused, result))
+    return isinstance(result, str) and result.startswith(REFUSED)
+
+
+def _our_keys(text: str) -> str:
+    return _KEYS.sub("evaluate.server.", text).replace("evaluate.server.temperature", "evaluate.temperature")
+
+
+def _said(error: Exception) -> str:
+    """What an error says, under our keys and without a final full stop, since it is told as a part of a sentence."""
+    return _our_keys(str(error)).rstrip(". ")
 
 
 class _Ended(Exception):

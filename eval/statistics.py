@@ -1,7 +1,8 @@
 """Intervals and paired tests for benchmark scores.
 
 Scores are shares of correct answers. All intervals are 95 %; all tests are two-sided and paired by question, since two
-models that answer the same questions are not independent samples. Randomness comes from fixed seeds.
+models that answer the same questions are not independent samples. Randomness, in the one test that needs it, comes from
+a fixed seed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
-DRAWS = 20_000  # our choice: the bootstrap's percentiles move by less than 0.1 points between seeds
 EXACT_CELLS = 4_000_000  # longest array for the exact permutation test (32 MB); beyond it, Monte Carlo
 MONTE_CARLO_DRAWS = 200_000
 FEWEST_DISCORDANT = 6  # 2 / 2^6 = 0.031 is below 0.05, 2 / 2^5 is not
@@ -122,42 +122,52 @@ def _normal_quantile(share: float) -> float:
     return NormalDist().inv_cdf(share)
 
 
-def mean_interval(parts: Sequence[tuple[int, int, float]], seed: int = 0) -> tuple[float, float, float]:
+def mean_interval(parts: Sequence[tuple[int, int, float]]) -> tuple[float, float, float]:
     """A weighted mean of category accuracies with its interval, all on the scale 0 to 100: (mean, low, high).
 
     Args:
         parts: (correct, n, weight) of each category; weights sum to 1.
 
-    Stratified percentile bootstrap (Efron & Tibshirani, 1993, ch. 13): answers are drawn anew within each category. The
-    number of correct ones among n draws from right/wrong answers is binomial, so it is drawn directly. A category that
-    is all right or all wrong adds no width: look at its own Wilson interval.
+    Square-and-add of the categories' own Wilson intervals (MOVER: R. G. Newcombe, Statist. Med. 17 (1998) 873-890;
+    G. Y. Zou & A. Donner, Statist. Med. 27 (2008) 1693-1702): the distances from the mean to its ends are the roots of
+    the summed squares of the weighted distances of each category. So a category that is all right or all wrong adds the
+    width that its few questions leave open, which a bootstrap would call none; of one category it is Wilson's interval.
+    Coverage in simulation: 93 % or more, and 92 % with ten questions a category and accuracies of 90 to 98 %.
     """
-    import numpy as np
-
-    random = np.random.default_rng(seed)
     mean = sum(weight * correct / n for correct, n, weight in parts)
-    means = sum(weight * random.binomial(n, correct / n, DRAWS) / n for correct, n, weight in parts)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return 100 * mean, 100 * min(float(low), mean), 100 * max(float(high), mean)
+    ends = [(correct / n, *wilson(correct, n), weight) for correct, n, weight in parts]
+    below = math.hypot(*(weight * (share - low / 100) for share, low, _, weight in ends))
+    above = math.hypot(*(weight * (high / 100 - share) for share, _, high, weight in ends))
+    return 100 * mean, 100 * max(0.0, mean - below), 100 * min(1.0, mean + above)
 
 
-def difference_interval(strata: Sequence[Stratum], seed: int = 0) -> tuple[float, float, float]:
+def difference_interval(strata: Sequence[Stratum]) -> tuple[float, float, float]:
     """The paired difference b - a of a mean of accuracies and its interval, in points: (difference, low, high).
 
-    Stratified percentile bootstrap of the pairs: within a category, the numbers of questions that only a, only b and
-    both or neither got right are multinomial.
+    Square-and-add, as in `mean_interval`, of the categories' `paired_interval`.
     """
-    import numpy as np
-
-    random = np.random.default_rng(seed)
-    difference, draws = 0.0, np.zeros(DRAWS)
+    difference = sum(part.weight * (part.b_only - part.a_only) / part.n for part in strata)
+    below, above = [], []
     for part in strata:
-        shares = np.array([part.a_only, part.b_only, part.n - part.a_only - part.b_only]) / part.n
-        counts = random.multinomial(part.n, shares, DRAWS)
-        draws += part.weight * (counts[:, 1] - counts[:, 0]) / part.n
-        difference += part.weight * (part.b_only - part.a_only) / part.n
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return 100 * difference, 100 * min(float(low), difference), 100 * max(float(high), difference)
+        own, (low, high) = (part.b_only - part.a_only) / part.n, paired_interval(part.n, part.a_only, part.b_only)
+        below.append(part.weight * (own - low))
+        above.append(part.weight * (high - own))
+    low, high = difference - math.hypot(*below), difference + math.hypot(*above)
+    return 100 * difference, 100 * max(-1.0, low), 100 * min(1.0, high)
+
+
+def paired_interval(n: int, a_only: int, b_only: int) -> tuple[float, float]:
+    """Bonett & Price's adjusted Wald interval of the paired difference b - a, on the scale -1 to 1.
+
+    d ± z·sqrt((s - d²) / (n + 2)) with d = (b_only - a_only) / (n + 2), s = (a_only + b_only + 2) / (n + 2)
+    (J. Educ. Behav. Statist. 37 (2012) 479-488): one question is added to each kind of disagreement. Unlike the plain
+    Wald interval and the bootstrap it has a width when the two models never disagree. The observed difference is
+    always inside.
+    """
+    difference, share = (b_only - a_only) / (n + 2), (a_only + b_only + 2) / (n + 2)
+    half = Z95 * math.sqrt((share - difference**2) / (n + 2))
+    observed = (b_only - a_only) / n
+    return max(-1.0, min(observed, difference - half)), min(1.0, max(observed, difference + half))
 
 
 def sign_flip(strata: Sequence[Stratum], seed: int = 0) -> tuple[float, str]:

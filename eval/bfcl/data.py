@@ -17,6 +17,7 @@ from typing import Any
 from eval.bfcl import bridge, historical
 from eval.bfcl.categories import AGENTIC, AST, EXECUTABLE, MULTI_TURN, Category, category
 from eval.bfcl.protocols import Protocol, find_protocol
+from toolace.errors import InputError
 
 Message = dict[str, Any]
 
@@ -56,6 +57,9 @@ class Data:
 
     def __init__(self, protocol: str | Protocol = "v4", folder: str | Path | None = None) -> None:
         self.protocol = protocol if isinstance(protocol, Protocol) else find_protocol(protocol)
+        if folder is not None and not self.protocol.historical:
+            what = f"{self.protocol.name} reads its questions from the installed package"
+            raise InputError(what, where=folder, fix="Leave --data out, or name another --protocol.")
         self._given = folder
         self._questions: dict[str, list[dict[str, Any]]] = {}
 

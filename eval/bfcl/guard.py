@@ -32,6 +32,7 @@ MAX_LENGTH_JAVA = 4_000  # gold answers have at most 500 characters
 MAX_SPACES_JAVA = 64  # the official Java converter's patterns take time to the fourth power of a run of spaces
 
 _OPERATORS = re.compile(r"[-+*/%@&|^<>]")
+_CALL = re.compile(r"""[\s`'"\[]*[A-Za-z_][\w.]*\(""")
 _STRINGS = re.compile(r"""('''|\"\"\")(?s:\\.|(?!\1).)*\1|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|#[^\n]*""")
 _TOKENS = re.compile(r"\w+|[^\w\s]")
 
@@ -67,13 +68,15 @@ def inspect_python(text: str, known: frozenset[str], of_2024: bool = False) -> R
         known: names that the decoder's `eval` could resolve; arithmetic on any other name is certain to raise there.
         of_2024: the text is read as the decoder of 2024 did.
     """
+    is_call = bool(_CALL.match(text[:MAX_DEPTH]))
     if len(text) > MAX_LENGTH:
-        return Refusal(f"{len(text):,} characters, at most {MAX_LENGTH:,} are read")
-    if len(text) < MAX_DEPTH and not _has_operators(text):
-        return None  # no arithmetic, no deep tree and no huge number is possible
+        return Refusal(f"{len(text):,} characters, at most {MAX_LENGTH:,} are read", is_call=is_call)
+    # Exactly what the decoder will parse: what it takes off the ends may have made a harmless string of code.
     code = as_decoder_read_in_2024(text) if of_2024 else _as_decoder_reads(text)
+    if len(code) < MAX_DEPTH and not _has_operators(code):
+        return None  # no arithmetic, no deep tree and no huge number is possible
     if len(code) > MAX_DEPTH and _depth_bound(code) > MAX_DEPTH:
-        return Refusal(f"nested deeper than {MAX_DEPTH:,} levels")
+        return Refusal(f"nested deeper than {MAX_DEPTH:,} levels", is_call=is_call)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -95,7 +98,6 @@ def _has_operators(text: str) -> bool:
     """
     if not _OPERATORS.search(text):
         return False
-    text = text.strip("`\n ")
     return "\n" in text or "\r" in text or bool(_OPERATORS.search(_STRINGS.sub(" s ", text)))
 
 

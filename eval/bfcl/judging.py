@@ -139,7 +139,7 @@ def _judge_turns(item: Item, protocol: Protocol) -> Row:
     """Upstream's rule for multi-turn answers: steps that do not decode are talk, the others act on the APIs."""
     from eval.bfcl.simulation import check_turns
 
-    if not isinstance(item.result, list):
+    if not isinstance(item.result, list) or not all(isinstance(turn, list) for turn in item.result):
         return invalid("multi_turn:inference_error", ["The answer is not a list of turns."])
     if len(item.result) != len(item.gold):
         evidence = f"The answer has {len(item.result)} turns of {len(item.gold)}: the model was stopped."
@@ -195,7 +195,7 @@ def _judge_executable(item: Item, protocol: Protocol) -> Row:
 
 def _judge_last_message(item: Item, protocol: Protocol) -> Row:
     """Upstream's rule for agentic answers: the last step that is no call mentions an accepted answer."""
-    if not isinstance(item.result, list) or len(item.result) != 1:
+    if not isinstance(item.result, list) or len(item.result) != 1 or not isinstance(item.result[0], list):
         return invalid("agentic:inference_error", ["The answer is not a list of one turn."])
     message = None
     for step in item.result[0]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from bfcl_answers import corrupted_answers, write_results
 
 from eval.bfcl.categories import DEFAULT_CATEGORIES
+from eval.bfcl.data import Data
 from eval.bfcl.scoring import score_results
 from eval.score import write_scores
 
@@ -46,7 +47,7 @@ def write_demo_scores(folder: Path) -> None:
             spoilt = [id_ for id_, text in answers.items() if text in ("", "I cannot answer that.")]
             answers |= dict.fromkeys(spoilt[::2], HOSTILE)
             write_results(folder / "eval" / "result", model, name, answers)
-    write_scores(folder / "eval", score_results(folder / "eval" / "result"))
+    write_scores(folder / "eval", score_results(folder / "eval" / "result"), Data())
 
 
 def write_demo_training(path: Path) -> None:

@@ -13,6 +13,7 @@ from demo_run import HOSTILE, RULES, write_demo_run
 from eval.report.comparison import build_comparison
 from eval.report.figures import interval_plot, line_chart, smooth, ticks
 from eval.report.page import app
+from eval.report.published import build_published, not_run_text
 from eval.report.samples import render_gold
 from eval.report.wording import duration, headline, p_text, signed
 from eval.results import build_results
@@ -215,6 +216,26 @@ def outcomes(model: str, marks: str) -> list[dict[str, Any]]:
 def test_the_headline_claims_no_more_than_the_test_says(base: str, tuned: str, words: str) -> None:
     comparison = build_comparison(build_results(outcomes("base", base) + outcomes("tuned", tuned)))
     assert headline(comparison)[0].replace("\u00a0", " ") == words
+
+
+def test_partial_scores_stand_beside_no_published_ones_and_later_data_are_named() -> None:
+    rows = [{**row, "category": "live_relevance"} for row in outcomes("mine", "1110")]
+    results = build_results(rows, "v3-2024")
+    published = build_published(results, build_comparison(results))
+    assert published and published.columns == ["relevance"]
+    sources = [source for _, source, _ in published.theirs]
+    assert "Table 2" in sources[0] and "other data" not in sources[0]
+    assert sources[-1].endswith(
+        "(other data: data and multi-turn rules were changed between October 2024 and this day)"
+    )
+    results["aggregates"] = [{**row, "of": row["n"] + 1} for row in results["aggregates"]]
+    assert build_published(results, build_comparison(results)) is None
+    (row,) = results["rows"]
+    row |= {"of": 41, "stale": 2}
+    results |= {"refused": {"mine": 3}, "not_executed": [{"model": "mine", "executed": 0, "offline": 134}]}
+    told = not_run_text(results)
+    assert "live_relevance 4 of 41." in told and "0 of 134 executable answers of mine were executed" in told
+    assert "3 answers of mine are errors of the server." in told and "changed since: live_relevance 2." in told
 
 
 def test_one_model_alone_is_reported_without_comparison() -> None:

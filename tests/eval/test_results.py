@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bfcl_answers import DATA
 
 from eval.bfcl.categories import CATEGORIES
 from eval.results import build_results
+from eval.score import render_table
 from eval.statistics import mcnemar, wilson
 
 
@@ -106,6 +108,14 @@ def test_every_pair_of_models_is_compared_in_the_order_given() -> None:
     assert pairs == [("a", "b"), ("a", "c"), ("b", "c")]
 
 
+def test_holm_counts_the_categories_of_all_pairs_and_the_means_of_all_pairs() -> None:
+    rows = verdicts("a", "parallel", "0" * 9) + verdicts("b", "parallel", "1" * 9) + verdicts("c", "parallel", "0" * 9)
+    comparisons = build_results(rows)["comparisons"]
+    for category in ("parallel", "call_mean"):
+        corrected = {(row["a"], row["b"]): row["p_holm"] for row in comparisons if row["category"] == category}
+        assert corrected == pytest.approx({("a", "b"): 3 * 2**-8, ("a", "c"): 1.0, ("b", "c"): 3 * 2**-8})
+
+
 def test_rows_follow_the_benchmarks_order() -> None:
     rows = [row for name in reversed(CATEGORIES) for row in verdicts("m", name, "1")]
     assert [row["category"] for row in build_results(rows)["rows"]] == list(CATEGORIES)
@@ -146,3 +156,65 @@ def test_marks_of_questions_are_counted_in_their_row() -> None:
     results = build_results(rows)
     assert only(results["rows"], category="multi_turn_base")["stale"] == 2
     assert only(results["rows"], category="live_simple")["unpassable"] == 2
+
+
+def test_marks_are_counted_in_aggregates_too_and_printed() -> None:
+    names = [name for name in CATEGORIES if name.startswith("multi_turn")]
+    rows = [row for name in names for row in verdicts("m", name, "01", stale=True)]
+    results = build_results(rows)
+    assert only(results["aggregates"], name="multi_turn")["stale"] == 8
+    (line,) = [line for line in render_table(results).splitlines() if line.startswith("multi_turn  ")]
+    assert line.endswith("(8 whose simulated APIs have changed since)")
+
+
+def complete(category: str) -> list[dict[str, Any]]:
+    """A right verdict for every question of a category."""
+    return [{**row, "id": q["id"]} for q in DATA.questions(category) for row in verdicts("m", category, "1")]
+
+
+def test_a_part_of_a_category_is_called_so_and_stands_beside_no_published_score() -> None:
+    part = [row for name in ("live_relevance", "irrelevance", "live_irrelevance") for row in complete(name)[:2]]
+    results = build_results(part, data=DATA)
+    assert only(results["rows"], category="live_relevance")["of"] == 16
+    mean = only(results["aggregates"], name="irrelevance_mean")
+    assert (mean["n"], mean["of"]) == (4, 240 + len(DATA.questions("live_irrelevance")))
+    shown = render_table(results)
+    assert f"(partial: 4 of {mean['of']})" in shown and "(partial: 2 of 16)" in shown
+    assert "ToolACE-2-8B" not in shown and "not comparable with partial ones" in shown
+
+
+def test_a_whole_category_stands_beside_published_scores() -> None:
+    shown = render_table(build_results(complete("live_relevance"), data=DATA))
+    assert "partial" not in shown and "ToolACE-2-8B" in shown and "75.00" in shown
+
+
+def test_scores_on_later_data_are_printed_apart_with_their_note() -> None:
+    shown = render_table(build_results(verdicts("m", "live_relevance", "1"), "v3-2024"))
+    assert "(other data: data were changed in October 2024)" in shown and "(ablation" not in shown
+    assert shown.index("Table 2") < shown.index("other data")
+
+
+def test_p_values_are_printed_with_holms_correction() -> None:
+    rows = verdicts("a", "parallel", "0" * 9) + verdicts("b", "parallel", "1" * 9)
+    rows += verdicts("a", "multiple", "01") + verdicts("b", "multiple", "10")
+    shown = render_table(build_results(rows))
+    assert "p = 0.0039, Holm 0.0078 (McNemar, exact)" in shown
+    assert "Holm: over all pairs of models" in shown
+
+
+def test_executable_answers_that_were_only_compared_are_counted_with_the_command_that_helps() -> None:
+    rows = [{**row, "method": "gold_call"} for row in complete("exec_simple")]
+    results = build_results(rows, data=DATA)
+    assert results["not_executed"] == [{"model": "m", "executed": 0, "offline": 62}]
+    assert only(results["rows"], category="exec_simple_proxy")["of"] == 100
+    assert "exec: 0 of 62 executed, the others compared; pip install --no-deps nvidia-bfcl==" in render_table(results)
+    offline = [{**row, "method": "executed"} for row in rows]
+    assert build_results(offline, data=DATA)["not_executed"] == []
+
+
+def test_a_category_in_two_parts_is_whole_when_no_question_is_missing() -> None:
+    rows = complete("exec_simple")
+    rows = [{**row, "method": "executed" if i < 62 else "gold_call"} for i, row in enumerate(rows)]
+    for part, missing in ((rows, 0), (rows[:-10], 10)):
+        for row in build_results(part, data=DATA)["rows"]:
+            assert row["of"] - row["n"] == missing, row["category"]

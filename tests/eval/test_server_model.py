@@ -12,7 +12,7 @@ from llm_double import Body, LlmDouble
 
 from eval import evaluate
 from eval.asking import Answer, Ask, Dialog
-from eval.server_model import ServerModel
+from eval.server_model import ServerModel, count_refused
 from eval.settings import Server
 from toolace.errors import InputError
 from toolace.rows import read_rows
@@ -62,18 +62,65 @@ def test_completions_continue_the_text_of_the_chat_template() -> None:
     assert "messages" not in body and not answer.complete
 
 
-def test_what_is_answered_is_kept_when_other_questions_fail() -> None:
+def too_long(body: Body, times: int) -> str:
+    return "400" if "bad" in body["messages"][0]["content"] else ""
+
+
+def test_what_the_server_refuses_for_good_is_answered_by_the_error_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with LlmDouble(lambda body: body["messages"][0]["content"], faults=too_long) as double:
+        answers = said(ServerModel("m", Server(base_url=double.url)), map(asked, ["a", "bad", "c", "bad d"]))
+        again = said(ServerModel("m", Server(base_url=double.url)), [asked("bad")])
+    texts = sorted(answer.text for answer in answers)
+    assert texts[2:] == ["a", "c"] and all("maximum context length" in text for text in texts[:2])
+    assert texts[0].startswith("Error during inference: ") and not texts[0].endswith(".")
+    assert [answer.text for answer in again] == texts[:1], "a server that answers other questions is not broken"
+    assert "2 requests were refused and count as answered by the error (first: http" in capsys.readouterr().err
+
+
+def test_a_server_that_refuses_everything_has_answered_nothing() -> None:
+    with (
+        LlmDouble(faults=lambda body, times: "400") as double,
+        pytest.raises(InputError, match=r"refuses even a short question: .*[^.]\. Correct its settings"),
+    ):
+        said(ServerModel("m", Server(base_url=double.url)), [asked("a"), asked("b")])
+    assert len(double.asked) == 3, "the short question is asked once"
+
+
+def test_what_is_answered_is_kept_when_other_questions_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolace.endpoint.ERROR_REPEATS", 0)
+
     def faults(body: Body, times: int) -> str:
-        return "400" if "bad" in body["messages"][0]["content"] else ""
+        return "500" if "bad" in body["messages"][0]["content"] else ""
 
     got: list[str] = []
     with (
         LlmDouble(lambda body: body["messages"][0]["content"], faults=faults) as double,
-        pytest.raises(InputError, match=r"2 questions have no answer .*maximum context length.*Run the command again"),
+        pytest.raises(InputError, match=r"2 questions have no answer .*internal error.*[^.]\)\. Run the command again"),
     ):
         for answers in ServerModel("m", Server(base_url=double.url)).lead(map(asked, ["a", "bad", "c", "bad d"]), 8):
             got += [answer.text for answer in answers]
     assert sorted(got) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({"concurrency": 0}, r"evaluate\.server\.concurrency is 0"),
+        ({"timeout": -1.0}, r"evaluate\.server\.timeout is -1"),
+        ({"base_url": "here"}, r"evaluate\.server\.base_url 'here' is no http address"),
+    ],
+)
+def test_bad_settings_are_named_as_the_recipe_names_them_before_anything_is_loaded(
+    server: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    section = json.dumps({"base_url": "http://127.0.0.1:9/v1", **server})
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        f"out: {tmp_path / 'run'}\nevaluate:\n  models: {{m: double}}\n  backend: server\n  server: {section}\n"
+    )
+    with pytest.raises(InputError, match=message) as caught:
+        evaluate.app([str(recipe)])
+    assert "llm." not in str(caught.value) and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -107,8 +154,9 @@ evaluate:
 
 
 def test_an_evaluation_over_a_server_is_scored_and_goes_on_after_failures(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("toolace.endpoint.ERROR_REPEATS", 0)
     right = right_answers("simple_python")
     texts = {row["question"][0][0]["content"]: right[row["id"]] for row in DATA.questions("simple_python")}
     broken = {"now": True}
@@ -117,7 +165,7 @@ def test_an_evaluation_over_a_server_is_scored_and_goes_on_after_failures(
         return texts.get(body["messages"][-1]["content"], "I see.")
 
     def faults(body: Body, times: int) -> str:
-        return "400" if broken["now"] and len(body["messages"][-1]["content"]) % 2 else ""
+        return "500" if broken["now"] and len(body["messages"][-1]["content"]) % 2 else ""
 
     recipe = tmp_path / "r.yaml"
     with LlmDouble(answer, faults=faults) as double:
@@ -135,3 +183,25 @@ def test_an_evaluation_over_a_server_is_scored_and_goes_on_after_failures(
     for _, row in read_rows(path):
         turns = DATA.gold("multi_turn_base")[row["id"]]
         assert row["result"] == [["I see."]] * len(turns) and len(row["latency"]) == len(turns)
+
+
+def test_an_evaluation_with_a_question_that_is_too_long_is_scored_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked_texts = sorted(row["question"][0][0]["content"] for row in DATA.questions("simple_python"))
+
+    def faults(body: Body, times: int) -> str:
+        return "400" if body["messages"][-1]["content"] in asked_texts[::2] else ""
+
+    recipe = tmp_path / "r.yaml"
+    with LlmDouble(lambda body: "I see.", faults=faults) as double:
+        recipe.write_text(RECIPE.format(out=tmp_path / "run", url=double.url).replace(", multi_turn_base]", "]"))
+        text = recipe.read_text(encoding="utf-8").replace(", multi_turn_base: 4", "")
+        recipe.write_text(text, encoding="utf-8")
+        assert evaluate.app([str(recipe)]) == 0
+    refused = double.statuses[400]
+    assert 0 < refused < 6
+    shown = capsys.readouterr().out
+    assert f"refused: {refused} answers are errors of the server" in shown and "(partial: 6 of 400)" in shown
+    path = tmp_path / "run" / "eval" / "result" / "served" / "non_live" / "BFCL_v4_simple_python_result.json"
+    assert count_refused(path) == refused
