@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=2 python benchmarks/complexity.py [--dialogs 500] [--per_tool_list 10] [--file dialogs.jsonl]
 
 The loop is Eq. (1) as it is written: one dialog, one forward of transformers, logits of every position. Ours computes a
-shared system prompt once and gives the LM head only the positions that predict a response token. Dialogs are made by the
-offline player over the everyday documents, `--per_tool_list` to a prompt as in recipes/smollm2_135m.yaml; 1: none shares.
+shared system prompt once and gives the LM head only the positions that predict a response token. Dialogs are made by
+the offline player over the everyday documents, `--per_tool_list` to a prompt as in recipes/smollm2_135m.yaml; with 1
+no two share all of it.
 """
 
 from __future__ import annotations

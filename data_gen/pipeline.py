@@ -10,6 +10,7 @@ from typing import Any
 from data_gen.dataset import make_dataset
 from data_gen.decontamination import reject_overlaps
 from data_gen.dialog_generation.generation import write_offline
+from data_gen.dialog_generation.guided_offline import write_guided
 from data_gen.settings import GenerateSettings, ToolSettings, plain
 from data_gen.tool_synthesis.pool import read_pool
 from data_gen.tool_synthesis.synthesis import OUTPUTS, build
@@ -69,10 +70,19 @@ def make_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, A
     pool = run.folder / "tools.jsonl"
 
     def work() -> dict[str, Any]:
-        return write_offline(run.folder / "dialogs.jsonl", read_pool(pool), settings.dialogs, seed)
+        tools, dialogs = read_pool(pool), settings.dialogs
+        if dialogs.guidance is not None:
+            return write_guided(run.folder, tools, dialogs, seed, _scorer(dialogs.guidance.model))
+        return write_offline(run.folder / "dialogs.jsonl", tools, dialogs, seed)
 
     facts = {"dialogs": plain(settings.dialogs), "seed": seed, "corpora": versions(CORPORA), "code": _code()}
     return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=["dialogs.jsonl"])
+
+
+def _scorer(model: str) -> Any:
+    from data_gen.dialog_generation.local_scorer import LocalScorer  # torch is for those who score
+
+    return LocalScorer(model)
 
 
 def _make_llm_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[str, Any]:
@@ -86,7 +96,10 @@ def _make_llm_dialogs(run: Run, settings: GenerateSettings, seed: int) -> dict[s
 
     def work() -> dict[str, Any]:
         fingerprint = run.fingerprint(facts, [pool])
-        return llm_generation.make_llm_dialogs(run.folder, list(read_pool(pool)), settings.dialogs, seed, fingerprint)
+        guidance = settings.dialogs.guidance
+        scorer = None if guidance is None else _scorer(guidance.model)
+        tools = read_pool(pool)
+        return llm_generation.make_llm_dialogs(run.folder, tools, settings.dialogs, seed, fingerprint, scorer)
 
     return run.stage("dialogs", work, settings=facts, inputs=[pool], outputs=list(llm_generation.OUTPUTS))
 

@@ -14,6 +14,11 @@ COMMANDS = {
     "tools": ("data_gen.cli:tools", "API documents to a pool of tools (TSS)"),
     "corpora": ("data_gen.cli:corpora", "fetch the API documents that large pools are made from"),
     "dialogs": ("data_gen.cli:dialogs", "tools to dialogs of four types (SDG)"),
+    "complexity": ("data_gen.dialog_generation.complexity:app", "how hard a model finds each dialog (Eq. 1)"),
+    "calibrate": (
+        "data_gen.dialog_generation.calibration:app",
+        "between which losses dialogs are worth making for a model",
+    ),
     "verify": ("data_gen.verification.verify:app", "rule checks on any data set (DLV)"),
     "experts": ("data_gen.verification.experts_cli:app", "a language model judges what the rules kept (DLV)"),
     "review": ("data_gen.review:app", "a person looks at a sample of what verification kept and rejected"),

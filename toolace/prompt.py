@@ -15,6 +15,7 @@ from typing import Any
 
 from toolace.errors import InputError
 from toolace.literals import LiteralReader, Unreadable
+from toolace.tool_listings import LISTINGS
 from toolace.tools import Tool
 
 Prompt = Mapping[str, str]
@@ -60,11 +61,13 @@ def write_tools(tools: Sequence[Tool], style: str) -> str:
     """The tool list as text.
 
     Raises:
-        InputError: the style is not one of `STYLES`.
+        InputError: the style is none of `STYLES`, which are read back too, and of `LISTINGS`, which are not.
     """
-    if style not in STYLES:
-        raise InputError(f"the prompt style {style!r} is unknown", fix=f"Use one of {', '.join(STYLES)}.")
-    return STYLES[style](tools)
+    write = STYLES.get(style) or LISTINGS.get(style)
+    if write is None:
+        fix = f"Use one of {', '.join((*STYLES, *LISTINGS))}."
+        raise InputError(f"the prompt style {style!r} is unknown", fix=fix)
+    return write(tools)
 
 
 def write_system(plain: str, tools: Sequence[Tool], prompt: Any) -> str:

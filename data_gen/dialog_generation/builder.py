@@ -19,7 +19,6 @@ from data_gen.dialog_generation.values import NoValue
 from toolace import Call, Dialog, Message, Tool
 from toolace.dialogs import number_calls
 
-
 # our choice: share of failed single calls after which the user gives another value and the call is made again.
 RECOVERED = 0.6
 
@@ -119,7 +118,7 @@ class DialogBuilder:
 
     def _results(self, asking: Message, tools: Sequence[Tool], fails: bool | None = None) -> list[Message]:
         by_name = {tool.name: tool for tool in tools}
-        forced = {} if fails is False else None
+        forced: dict[str, Any] | None = {} if fails is False else None
         pairs = [(call.name, self.tool.answer(by_name[call.name], call, forced)) for call in asking.calls]
         answers = [Message("tool", content, name=name) for name, content in pairs]
         return [*answers, Message("assistant", self.assistant.summarise(pairs))]

@@ -1,4 +1,4 @@
-"""The complexity evaluator: how hard the model to be tuned finds a dialog (paper, Sec. 2.2, Eq. 1). `toolace complexity`.
+"""`toolace complexity FILE`: how hard the model to be tuned finds a dialog (paper, Sec. 2.2, Eq. 1).
 
 H_M(x, y) = -(1/n) sum log p(t_i | x, t_1 .. t_i-1): the mean negative log-likelihood of the tokens of the assistant's
 turns, on exactly the string that training would see (toolace/rendering.py). Backends: `local_scorer` computes it with
@@ -67,7 +67,7 @@ class Evaluator(Protocol):
 
 
 def score_file(path: str | Path, out: str | Path, evaluator: Evaluator) -> list[Loss]:
-    """Scores a file of dialogs, in any format that `toolace convert` reads, into `out`: one `Loss` a line, in file order.
+    """Scores a file of dialogs, in any format that `toolace convert` reads: one `Loss` a line in `out`, in file order.
 
     Losses are written down as they come, beside `out`; a killed run goes on where it was.
 
@@ -96,9 +96,7 @@ def score_file(path: str | Path, out: str | Path, evaluator: Evaluator) -> list[
                 bar.update(len(rows))
     finally:
         log.close()
-    found = [
-        Loss(d.id, known[key]["loss"], known[key]["tokens"]) for key, d in zip(keys, dialogs, strict=True)
-    ]
+    found = [Loss(d.id, known[key]["loss"], known[key]["tokens"]) for key, d in zip(keys, dialogs, strict=True)]
     write_rows(out, (loss.to_json() for loss in found))
     part.unlink()
     return found
@@ -147,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = result.add_argument
     add("file", type=Path, help="dialogs in any format that toolace convert reads")
-    add("--model", required=True, help="folder, adapter folder, hub id or embedded name; with --base_url its name there")
+    add("--model", required=True, help="folder, adapter folder, hub id, embedded name; with --base_url its name there")
     add("--out", type=Path, metavar="FILE", help="where the losses go (default: FILE.losses.jsonl beside FILE)")
     add("--dtype", default="auto", help="precision (default: bfloat16 on a GPU, float32 on a CPU)")
     add("--chat_template", type=Path, metavar="FILE", help="a chat template instead of the tokenizer's own")

@@ -44,7 +44,7 @@ def examples(description: str) -> tuple[str, ...]:
 
 
 def _listed(text: str) -> list[str]:
-    """"a, b, c" as three when each is one word; a comma inside of longer text belongs to it ("Main Street 4, Cork")."""
+    """`a, b, c` as three when each is one word; a comma inside of longer text belongs to it."""
     parts = [part.strip() for part in text.split(",")]
     return [part for part in parts if part] if all(len(part.split()) == 1 for part in parts) else [text.strip(" ,")]
 

@@ -103,9 +103,6 @@ class DialogSettings:
         if self.players == "llm" and self.llm is None:
             fix = "Give base_url and model there, or set players: offline."
             raise InputError("players: llm needs a server", where=f"{where}.llm", fix=fix)
-        if self.players == "offline" and self.guidance is not None:
-            fix = "Remove it, or set players: llm."
-            raise InputError("guidance is for players of llm", where=f"{where}.guidance", fix=fix)
 
     def mix(self) -> Mix:
         """The part that the builder reads."""
@@ -141,8 +138,8 @@ def write_offline(
         jobs: processes; 0: one a core when there is enough to do. The bytes are the same for any number.
 
     Returns:
-        `{"made", "types", "redrawn", "declared", "achieved"}`: the mix in per cent, and how many dialogs were drawn again
-        by the rule they fell to.
+        `{"made", "types", "redrawn", "declared", "achieved"}`: the mix in per cent, and how many dialogs were drawn
+        again by the rule they fell to.
 
     Raises:
         InputError: as `generate`; or the file cannot be written.

@@ -19,7 +19,8 @@ def _book() -> Mapping[str, Any]:
     raw = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text(encoding="utf-8"))
     lists = {kind: [item.strip() for item in text.split(", ")] for kind, text in raw["lists"].items()}
     results = {word: kind for kind, listed in raw["results"].items() for word in listed}
-    return {"lists": lists, "results": results, **{part: raw[part] for part in ("ranges", "joined", "chit_chat", "small_talk")}}
+    plain = {part: raw[part] for part in ("ranges", "joined", "chit_chat", "small_talk")}
+    return {"lists": lists, "results": results, **plain}
 
 
 def result_kind(word: str) -> str:
@@ -152,8 +153,8 @@ _DESCRIBED = tuple(
         (r"^What the person should know", "note"),
         (r"^(?:Name of the |Full name of the )?(?:[Pp]erson\b|[A-Z]?[a-z]+ who\b)", "person"),
         (
-            r"^Name of the (?:\w+ )?(?:applicant|seller|buyer|host|holder|guest|member|subscriber|author|recipient|donor|"
-            r"player|photographer|teacher|learner|voter|architect|designer|presenter|attendee|patient|client|customer|"
+            r"^Name of the (?:\w+ )?(?:applicant|seller|buyer|host|holder|guest|member|subscriber|author|recipient|"
+            r"donor|player|photographer|teacher|learner|voter|architect|designer|presenter|attendee|patient|client|customer|"
             r"employee|student|owner|driver|tenant|visitor|passenger|traveller|participant|invitee|dancer)\b",
             "person",
         ),

@@ -18,16 +18,19 @@ PLAIN = (
     "I need to {}", "I need you to {}", "I want to {}", "I want you to {}", "I'd like to {}", "I'd like you to {}",
     "I would like to {}", "I would love to {}", "I have to {}", "I must {}", "I'm trying to {}", "I was asked to {}",
     "I was told to {}", "I promised to {}", "I'm about to {}", "I was hoping to {}", "I'm hoping you can {}",
-    "I still have to {}", "I should {}", "I'm supposed to {}", "I forgot to {}", "I'm ready to {}", "I've been meaning to {}",
-    "I wonder if you could {}", "I could use some help to {}", "I'd be glad if you could {}", "I'd appreciate help to {}",
+    "I still have to {}", "I should {}", "I'm supposed to {}", "I forgot to {}", "I'm ready to {}",
+    "I've been meaning to {}",
+    "I wonder if you could {}", "I could use some help to {}", "I'd be glad if you could {}",
+    "I'd appreciate help to {}",
     "we need to {}", "we want to {}", "we have to {}", "we'd like to {}", "we are trying to {}", "we still have to {}",
     "we were asked to {}", "we should {}", "we have decided to {}", "we agreed to {}",
     "help me {}", "help us {}", "let's {}", "go ahead and {}", "be so kind as to {}", "your task is to {}",
-    "my task is to {}", "the next step is to {}", "the first thing to do is to {}", "the plan is to {}", "it's time to {}",
-    "time to {}", "my colleague wants me to {}", "my manager asked me to {}", "my team has to {}", "a client asks us to {}",
+    "my task is to {}", "the next step is to {}", "the first thing to do is to {}", "the plan is to {}",
+    "it's time to {}", "time to {}", "my colleague wants me to {}", "my manager asked me to {}", "my team has to {}",
+    "a client asks us to {}",
     "a friend asked me to {}", "somebody has to {}", "all I need is to {}", "what I want is to {}", "my goal is to {}",
     "next on my list is to {}", "it would help to {}", "it would be great to {}", "there is one thing left: {}",
-    "one small favour: {}", "a request from the office: {}", "here is what I need: {}", "this one is for you: {}",
+    "one small favour: {}", "a request from the office: {}", "here is what I need: {}", "one for you: {}",
 )  # fmt: skip
 
 # What an order is about, by what is done with it. `{}` is the thing ("the tags of a bucket").
@@ -38,7 +41,8 @@ _LOOK = (
     "somebody asked me about {}", "let me hear about {}", "it's about {}", "I have to know more about {}",
 )  # fmt: skip
 _MAKE = (
-    "we don't have {} yet", "there should be {}", "what about {}", "I'm missing {}", "it's time for {}", "I could do with {}",
+    "we don't have {} yet", "there should be {}", "what about {}", "I'm missing {}", "it's time for {}",
+    "I could do with {}",
     "we are going to need {}", "I can't go on without {}", "sort out {} for me", "take care of {}", "see to {} for me",
 )  # fmt: skip
 _CHANGE = (
@@ -54,20 +58,26 @@ _OTHER = (
     "I need something done about {}", "take care of {}", "what about {}", "there's something to do about {}",
     "see to {} for me", "I'm stuck with {}", "I have an issue with {}", "can you deal with {}", "my problem is {}",
 )  # fmt: skip
-_LOOKING = frozenset(
+_LOOKING_WORDS = (
     "get fetch list find show give look search tell read view query describe retrieve track check report count name "
-    "summarize summarise compare rank order recommend suggest".split()
+    "summarize summarise compare rank order recommend suggest"
 )
-_MAKING = frozenset("create add book make set schedule register open start submit reserve build generate put".split())
-_CHANGING = frozenset("update change edit modify replace move rename revise adjust patch correct rewrite".split())
-_ENDING = frozenset("delete remove cancel withdraw stop close end drop discard terminate revoke archive".split())
+_MAKING_WORDS = "create add book make set schedule register open start submit reserve build generate put"
+_CHANGING_WORDS = "update change edit modify replace move rename revise adjust patch correct rewrite"
+_ENDING_WORDS = "delete remove cancel withdraw stop close end drop discard terminate revoke archive"
+_HINTS = tuple(
+    (frozenset(verbs.split()), leads)
+    for verbs, leads in (
+        (_LOOKING_WORDS, _LOOK),
+        (_MAKING_WORDS, _MAKE),
+        (_CHANGING_WORDS, _CHANGE),
+        (_ENDING_WORDS, _END),
+    )
+)
 
 
 def _vague_leads(verb: str) -> tuple[str, ...]:
-    for verbs, found in ((_LOOKING, _LOOK), (_MAKING, _MAKE), (_CHANGING, _CHANGE), (_ENDING, _END)):
-        if verb in verbs:
-            return found
-    return _OTHER
+    return next((leads for verbs, leads in _HINTS if verb in verbs), _OTHER)
 
 
 _PARTICLE = re.compile(r"^(?:me|up|on|for|how|whether|what|in which|out)\b ?")

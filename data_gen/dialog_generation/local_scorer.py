@@ -74,17 +74,26 @@ class LocalScorer:
 
     def losses(self, dialogs: Sequence[Dialog]) -> list[Loss]:
         """See `complexity.Evaluator`."""
+        return [loss for loss, _ in self.judged(dialogs)]
+
+    def judged(self, dialogs: Sequence[Dialog]) -> list[tuple[Loss, bool]]:
+        """Losses, and whether the model already gets the dialog right.
+
+        Right: at every response token the model's first choice is that token, which is to say that greedy decoding,
+        turn by turn, writes the very responses.
+        """
         rows = [_Row(i, self._rendered(dialog)) for i, dialog in enumerate(dialogs)]
-        found: dict[int, Loss] = {}
+        found: dict[int, tuple[Loss, bool]] = {}
         for shared, members in _families(rows):
             cache = self._prefix(members[0].rendered.input_ids[:shared]) if shared else None
             for batch in _batches(members, shared, _BATCH_TOKENS.get(self.device, 2048)):
-                for row, (total, count) in zip(batch, self._sums(batch, shared, cache), strict=True):
+                for row, (total, right) in zip(batch, self._sums(batch, shared, cache), strict=True):
+                    count = sum(label != IGNORED for label in row.rendered.labels)
                     loss = total / count
                     if loss != loss:
                         fix = "Use another --dtype; float16 overflows with some models."
                         raise InputError("the loss is not a number", where=dialogs[row.place].id, fix=fix)
-                    found[row.place] = Loss(dialogs[row.place].id, loss, count)
+                    found[row.place] = Loss(dialogs[row.place].id, loss, count), right
         return [found[i] for i in range(len(dialogs))]
 
     def _rendered(self, dialog: Dialog) -> Rendered:
@@ -103,8 +112,8 @@ class LocalScorer:
             tensor = torch.tensor([ids], device=self.model.device)
             return self.model(input_ids=tensor, use_cache=True, logits_to_keep=1).past_key_values
 
-    def _sums(self, batch: Sequence[_Row], shared: int, cache: Any) -> list[tuple[float, int]]:
-        """(sum of -log p, number) of the response tokens of each row."""
+    def _sums(self, batch: Sequence[_Row], shared: int, cache: Any) -> list[tuple[float, bool]]:
+        """(sum of -log p of the response tokens, whether each is the model's first choice) of each row."""
         import torch
 
         width = max(row.length for row in batch) - shared
@@ -131,7 +140,7 @@ class LocalScorer:
                 logits_to_keep=torch.tensor(keep, device=device),
             ).logits
             return [
-                (_negative_log(logits[i], [column[p] for p in positions], labels), len(labels))
+                _negative_log(logits[i], [column[p] for p in positions], labels)
                 for i, (positions, labels) in enumerate(wanted)
             ]
 
@@ -142,20 +151,24 @@ def _wanted(rendered: Rendered, shared: int) -> tuple[list[int], list[int]]:
     return [i - 1 - shared for i in at], [rendered.labels[i] for i in at]
 
 
-def _negative_log(logits: Any, columns: Sequence[int], labels: Sequence[int]) -> float:
-    """Sum of -log p of `labels`; logits [positions, vocabulary], in float32 whatever the model's precision."""
+def _negative_log(logits: Any, columns: Sequence[int], labels: Sequence[int]) -> tuple[float, bool]:
+    """(sum of -log p of `labels`, whether each is the first choice); logits [positions, vocabulary].
+
+    In float32 whatever the model's precision.
+    """
     import torch
 
-    total = 0.0
+    total, right = 0.0, True
     for start in range(0, len(columns), _HEAD_POSITIONS):
         part = logits[torch.tensor(columns[start : start + _HEAD_POSITIONS], device=logits.device)].float()
         target = torch.tensor(labels[start : start + _HEAD_POSITIONS], device=logits.device)
         total += float(torch.nn.functional.cross_entropy(part, target, reduction="sum"))
-    return total
+        right = right and bool((part.argmax(-1) == target).all())
+    return total, right
 
 
 def _families(rows: Sequence[_Row]) -> Iterator[tuple[int, list[_Row]]]:
-    """(number of first tokens that all share, rows); rows that share nothing worth it come together under 0."""
+    """(number of first tokens that all share, rows): those with one system prompt, then those that begin alike."""
     by_prompt: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         by_prompt[row.rendered.prefix].append(row)
@@ -166,8 +179,13 @@ def _families(rows: Sequence[_Row]) -> Iterator[tuple[int, list[_Row]]]:
             alone += members
         else:
             yield shared, sorted(members, key=lambda row: row.length)
-    if alone:
-        yield 0, sorted(alone, key=lambda row: row.length)
+    # Different tool lists still stand after the same instructions.
+    by_start: dict[tuple[int, ...], list[_Row]] = defaultdict(list)
+    for row in alone:
+        by_start[tuple(row.rendered.input_ids[:_WORTH_SHARING])].append(row)
+    for members in by_start.values():
+        shared = _shared([row.rendered for row in members]) if len(members) > 1 else 0
+        yield shared if shared >= _WORTH_SHARING else 0, sorted(members, key=lambda row: row.length)
 
 
 def _shared(members: Sequence[Rendered]) -> int:

@@ -18,7 +18,9 @@ from data_gen.documents import everyday
 from data_gen.verification.identity import remembered
 from toolace import Tool
 
-__all__ = ["QUESTION_STYLES", "SLOT", "STYLES", "Phrases", "at_level", "gerund", "imperative", "phrases_of", "slots", "words"]
+__all__ = [
+    "QUESTION_STYLES", "SLOT", "STYLES", "Phrases", "at_level", "gerund", "imperative", "phrases_of", "slots", "words",
+]  # fmt: skip
 
 SLOT = re.compile(r"\{(=?)(\w+)\}")
 
@@ -116,15 +118,20 @@ def gerund(verb: str) -> str:
 # One request keeps to one way of saying its values: "with a 1, with b 2", not "with a 1 and the b is 2".
 _STYLES = {
     "with": ("with {plain} {{}}", "with {{}} as the {plain}", "with {{}} for the {plain}", "{plain} {{}}"),
-    "using": ("using {{}} as the {plain}", "using {{}} for the {plain}", "the {plain} being {{}}", "using {plain} {{}}"),
+    "using": (
+        "using {{}} as the {plain}", "using {{}} for the {plain}", "the {plain} being {{}}", "using {plain} {{}}",
+    ),
     "is": ("the {plain} is {{}}", "the {plain} should be {{}}", "the {plain} must be {{}}", "{{}} is the {plain}"),
-    "take": ("for the {plain} take {{}}", "for the {plain} use {{}}", "take {{}} as the {plain}", "set the {plain} to {{}}"),
+    "take": (
+        "for the {plain} take {{}}", "for the {plain} use {{}}", "take {{}} as the {plain}", "set the {plain} to {{}}",
+    ),
     "list": ("{plain}: {{}}", "{plain} {{}}", "{plain} = {{}}"),
 }  # fmt: skip
 _SAYS = tuple(dict.fromkeys(say for says in _STYLES.values() for say in says))
 # "opens at 10:00", "began on 2025-03-01": a name that ends so is no noun.
 _SAYS_LINKED = ("{plain} {{}}", "{plain}: {{}}")
-_LINKS = frozenset(("on", "at", "by", "from", "to", "in", "for", "of", "with", "about", "until", "as", "off", "after", "before"))
+_LINK_WORDS = "on at by from to in for of with about until as off after before"
+_LINKS = frozenset(_LINK_WORDS.split())
 STYLES = tuple(_STYLES)
 QUESTION_STYLES = ("with", "using", "list")
 

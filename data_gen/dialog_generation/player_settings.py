@@ -54,12 +54,14 @@ class GuidanceSettings:
             does not learn it.
         rounds: how often a dialog outside of the range is made again, harder or simpler by one level each time.
         outside: what happens to those that stay outside: keep the nearest to the range, or drop them.
+        model: the model to be tuned, which scores: folder, adapter folder, hub id or embedded name.
     """
 
     low: float
     high: float
     rounds: int = 2  # our choice: levels beyond two say no more than "harder still"
     outside: Literal["keep", "drop"] = "keep"
+    model: str = "embedded/SmolLM2-135M-Instruct"
 
     def check(self) -> None:
         """Raises InputError for a range that holds nothing."""

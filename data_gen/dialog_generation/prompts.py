@@ -28,6 +28,32 @@ OURS = {
         "\n",
         "json",
     ),
+    "yaml": (
+        "Below is what you can call, in YAML. When the request can be met with it, your whole answer is a list of "
+        "calls, [name(parameter=value), ...]. When it cannot, or when something that a call requires was not said, "
+        "answer with a short sentence that says why.\n\n",
+        "\n",
+        "yaml",
+    ),
+    "xml": (
+        "You work with the tools inside of the <tools> element. Call one or several of them like this, with nothing "
+        'else in the message: [tool_name(first=1, second="two")]. If the tools do not serve the request, or a required '
+        "parameter has no value yet, tell the user so and call nothing.\n",
+        "\n",
+        "xml",
+    ),
+    "markdown": (
+        '# Your functions\nTo use functions, write a single line such as [f(x=1), g(y="b")] and no other text. Ask '
+        "when a required parameter is missing. Say so when no function is of use.\n\n",
+        "\n",
+        "markdown",
+    ),
+    "python": (
+        "These functions can be called for the user; their signatures are given as Python. Answer a request that they "
+        "can serve with [function(argument=value), ...] alone, any other one in words, naming what is missing.\n\n",
+        "\n",
+        "python",
+    ),
 }
 NAMES = ("default", "bfcl_v4", *OURS)
 

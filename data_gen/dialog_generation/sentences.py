@@ -53,10 +53,12 @@ _CONTEXTS = (
     "I'm on the phone with a customer. ", "Something for today: ", "This one is urgent. ", "No hurry with this one. ",
     "I was just thinking, ", "It came up at lunch: ", "A small thing: ", "As we discussed, ", "One more thing, ",
     "I'm back with another request. ", "I hope you can help. ", "This is new to me. ", "Bear with me: ",
-    "Here is the situation. ", "We are short of time. ", "I'm tidying up. ", "First things first: ", "As a favour to a friend, ",
+    "Here is the situation. ", "We are short of time. ", "I'm tidying up. ", "First things first: ",
+    "As a favour to a friend, ",
     "I keep putting this off. ", "You may remember me. ", "Let me be quick: ", "If you have a minute, ", "By the way, ",
     "I'm filling in for somebody. ", "It's my first day here. ", "I'm writing from the train. ", "To get this done: ",
-    "My notes are a mess. ", "I've got a small job for you. ", "Back to work: ", "Let's see. ", "All right, ", "Now then, ",
+    "My notes are a mess. ", "I've got a small job for you. ", "Back to work: ", "Let's see. ", "All right, ",
+    "Now then, ",
     "This may sound odd. ", "I'm told you can do this. ", "Just to be sure, ",
 )  # fmt: skip
 _CLOSINGS = (" Thanks!", " Thank you.", " Please be quick.", " Thanks in advance.", " I'd appreciate it.", " Cheers!")

@@ -24,7 +24,7 @@ from toolace.formats import to_toolace
 from toolace.llm_settings import LlmSettings
 from toolace.rendering import Renderer
 
-_FIX = "Use a server that does completions with echo and logprobs (vLLM, llama-cpp-python with logits_all), or no --base_url."
+_FIX = "Use a server of completions with echo and logprobs (vLLM; llama-cpp-python with logits_all), or no --base_url."
 _CHARACTERS_A_TOKEN = 4
 
 
@@ -97,7 +97,7 @@ def _loss(id_: str, answer: Mapping[str, Any], spans: Sequence[tuple[int, int]])
 
 
 def _read(id_: str, answer: Mapping[str, Any]) -> tuple[list[int], list[float | None]]:
-    """(offset of each token in the text, its log-probability) of an answer; the shape of a stranger's JSON is checked."""
+    """(offset of each token in the text, its log-probability) of an answer, whose shape is checked."""
     try:
         found = answer["choices"][0]["logprobs"]
         offsets, scores = list(found["text_offset"]), list(found["token_logprobs"])

@@ -12,6 +12,8 @@ from toolace import InputError, Tool
 
 ATTEMPTS = 40
 Link = tuple[Tool, Tool, str, str]
+# (domain, words of what is given)
+Key = tuple[str, str]
 
 _GENERAL_WORDS = "name id date time day text type code number status place label note"
 _GENERAL = frozenset(_GENERAL_WORDS.split())
@@ -57,7 +59,7 @@ class ToolLists:
         return self._filled(rng, [first], wanted, everyday)
 
     def draw_linked(self, rng: random.Random, wanted: int, everyday: bool) -> list[Tool]:
-        """Candidates of which one can take an argument from another one's result; any candidates when there are none."""
+        """Candidates of which one can take an argument from another's result; any candidates when there are none."""
         takers = self._takers[everyday] or self._takers[not everyday]
         for _ in range(ATTEMPTS if takers else 0):
             taker, key = takers[rng.randrange(len(takers))]
@@ -111,14 +113,16 @@ def linked(first: Tool, second: Tool) -> list[Link]:
     if first.name == second.name or not first.returns:
         return []
     specs = phrases_of(second).specs
-    found = []
+    found: list[Link] = []
     for parameter in second.required:
         schema = second.properties.get(parameter, {})
         if schema.get("type") != "string" or "enum" in schema or parameter not in specs:
             continue
-        for returned in _leaves(first.returns):
-            if _same_thing(words(returned), words(parameter)) and not _told(first, returned):
-                found.append((first, second, returned, parameter))
+        found += [
+            (first, second, returned, parameter)
+            for returned in _leaves(first.returns)
+            if _same_thing(words(returned), words(parameter)) and not _told(first, returned)
+        ]
     return found
 
 
@@ -146,14 +150,14 @@ def _leaves(schema: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def _index(tools: Sequence[Tool]) -> tuple[dict[bool, list[tuple[Tool, tuple[str, str]]]], dict[tuple[str, str], list[Tool]]]:
-    """Tools that take something, by kind of tool, and (domain, what is given) -> tools: pairs of a pool are too many."""
-    givers: dict[tuple[str, str], list[Tool]] = defaultdict(list)
+def _index(tools: Sequence[Tool]) -> tuple[dict[bool, list[tuple[Tool, Key]]], dict[Key, list[Tool]]]:
+    """Tools that take something, by kind of tool, and what is given -> tools: a pool has too many pairs."""
+    givers: dict[Key, list[Tool]] = defaultdict(list)
     for tool in tools:
         for name in dict.fromkeys(_leaves(tool.returns or {})):
             if not _told(tool, name):
                 givers[tool.domain, words(name)].append(tool)
-    takers: dict[bool, list[tuple[Tool, tuple[str, str]]]] = {True: [], False: []}
+    takers: dict[bool, list[tuple[Tool, Key]]] = {True: [], False: []}
     for tool in tools:
         for key in _wanted(tool):
             others = givers.get(key, ())
@@ -162,7 +166,7 @@ def _index(tools: Sequence[Tool]) -> tuple[dict[bool, list[tuple[Tool, tuple[str
     return takers, dict(givers)
 
 
-def _wanted(tool: Tool) -> Iterator[tuple[str, str]]:
+def _wanted(tool: Tool) -> Iterator[Key]:
     """(domain, words) of results that a required parameter of the tool could take."""
     for parameter in tool.required:
         schema = tool.properties.get(parameter, {})

@@ -12,7 +12,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data_gen.dialog_generation.phrases import QUESTION_STYLES, SLOT, STYLES, Phrases, at_level, phrases_of, slots, words
+from data_gen.dialog_generation.phrases import (
+    QUESTION_STYLES,
+    SLOT,
+    STYLES,
+    Phrases,
+    at_level,
+    phrases_of,
+    slots,
+    words,
+)
 from data_gen.dialog_generation.sentences import Sentence, and_list, append_clauses, dress, mood_of, sentence_of
 from data_gen.dialog_generation.structures import draw_any, in_order
 from data_gen.dialog_generation.vagueness import leave_open, stands
@@ -28,11 +37,20 @@ _AGAIN = (
     "could you do that for {} too",
     "run it again for {}",
 )
-_REPLIES = ("{}", "{}, please", "It's {}", "Sorry, {}", "Let's say {}", "Make it {}")
+_REPLIES = (
+    "{}", "{}, please", "It's {}", "Sorry, {}", "Let's say {}", "Make it {}", "Of course: {}", "Take {}",
+    "That would be {}", "Right, {}", "Oh, {}", "Ah yes, {}", "I forgot: {}", "I meant {}", "Use {}", "I think {}",
+    "Go with {}", "{} it is", "{}, thanks", "{} should do", "In that case {}", "Well, {}", "Hmm, {}",
+    "Here you are: {}",
+    "{} would be good", "You can take {}", "I'd say {}", "{} for this one", "Okay, {}", "Then {}", "Sure, {}",
+    "My mistake: {}", "{}, I think",
+    "Good point, {}", "It should be {}", "I have {} here", "The answer is {}", "{}, if that works",
+)  # fmt: skip
 _CORRECTIONS = (
     "sorry, the {noun} should have been {}", "try it with the {noun} {}", "I mixed something up, the {noun} is {}",
     "then take {} as the {noun}", "my mistake, I meant {} for the {noun}", "okay, use {} for the {noun} instead",
-    "let's try again with {} as the {noun}", "I looked it up: the {noun} is {}", "that was wrong, the {noun} must be {}",
+    "let's try again with {} as the {noun}", "I looked it up: the {noun} is {}",
+    "that was wrong, the {noun} must be {}",
     "could you do it with the {noun} {} then", "what about {} as the {noun}", "change the {noun} to {} and repeat it",
 )  # fmt: skip
 _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -124,7 +142,8 @@ class OfflineUser:
         Returns the text, the first call, and the second call's other arguments.
         """
         one = self._part(first, phrases_of(first))
-        two = self._part(second, _pointing(phrases_of(second), parameter), given={parameter: Value(None, f"that {noun}")})
+        pointing = _pointing(phrases_of(second), parameter)
+        two = self._part(second, pointing, given={parameter: Value(None, f"that {noun}")})
         others = {name: value for name, value in two.arguments.items() if name != parameter}
         text = dress([one.sentence, two.sentence], self.rng, dependent=True)
         return text, Call(first.name, one.arguments), others
@@ -133,7 +152,8 @@ class OfflineUser:
         """After a call failed: the same wish with another value of one parameter, as (text, call); None when no value
         of the call can be said alone."""
         specs = phrases_of(tool).specs
-        names = [name for name in call.arguments if specs.get(name, {}).get("type") == "string" and name in tool.required]
+        texts = [name for name in call.arguments if specs.get(name, {}).get("type") == "string"]
+        names = [name for name in texts if name in tool.required]
         if not names:
             return None
         name = self.rng.choice(names)
@@ -336,7 +356,8 @@ def _pointing(phrases: Phrases, parameter: str) -> Phrases:
         plain = {key: value for key, value in spec.items() if key != "styles"}
         return replace(phrases, specs={**phrases.specs, parameter: {**plain, "say": _POINTERS}})
     says = [say for say in spec["say"] if stands(say, "{}", phrases.specs)]
-    asks = [ask for ask in phrases.asks if f"{{={parameter}}}" not in ask or stands(ask, f"{{={parameter}}}", phrases.specs)]
+    slot = f"{{={parameter}}}"
+    asks = [ask for ask in phrases.asks if slot not in ask or stands(ask, slot, phrases.specs)]
     if not says or not asks:
         raise NoValue(parameter)
     return replace(phrases, asks=tuple(asks), specs={**phrases.specs, parameter: {**spec, "say": says}})

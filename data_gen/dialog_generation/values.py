@@ -218,9 +218,11 @@ def _shown(description: str, spec: Mapping[str, Any], rng: random.Random) -> str
     if not known:
         return ""
     chosen = rng.choice(known)
-    ways = (varied, letters_varied) if "pattern" in spec and " " not in chosen else (varied,)
-    for way in (*rng.sample(ways, len(ways)), str.strip):
-        text = way(chosen, rng) if way is not str.strip else chosen
+    texts = [varied(chosen, rng)]
+    if "pattern" in spec and " " not in chosen:
+        texts.append(letters_varied(chosen, rng))
+        rng.shuffle(texts)
+    for text in (*texts, chosen):
         if fits(text, spec):
             return text
     return ""
@@ -251,9 +253,9 @@ def _spelled_piece(piece: re.Match[str], rng: random.Random) -> str:
     if piece["path"]:
         return by_kind("name", rng)
     if piece["choice"]:
-        return rng.choice(piece["choice"].split("|"))
+        return str(rng.choice(piece["choice"].split("|")))
     if piece["plain"]:
-        return piece["plain"][-1]
+        return str(piece["plain"][-1])
     inside = piece["kind"]
     letters = (_DIGITS if "0-9" in inside or "d" in inside else "") + (
         "abcdef" if "a-f" in inside or "A-F" in inside else _LOWER if "a-z" in inside else ""
@@ -275,7 +277,8 @@ def _spoken_date(text: str) -> str:
 
 _ANY = (
     "name", "id", "word", "postcode", "url", "email", "uuid", "account", "lower", "ipv4", "moment", "time", "digits8",
-    "country_code", "language_code", "currency", "dial", "letters", "compact_id", "hex", "date", "long_text", "resource",
+    "country_code", "language_code", "currency", "dial", "letters", "compact_id", "hex", "date", "long_text",
+    "resource",
 )  # fmt: skip
 
 

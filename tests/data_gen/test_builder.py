@@ -198,7 +198,9 @@ def test_candidates_that_allow_no_such_dialog_give_none() -> None:
     tools = [tool for tool in everyday_pool()[0] if not tool.returns][:1] or [everyday_pool()[0][0]]
     builder = DialogBuilder(random.Random(0), mix(), ToolLists(tools, 0.5, 1))
     assert builder.build("d", tools, "dependent", {}, "dependent", 1, False) is None
-    assert builder.build("d", tools, "non_tool_use", {}, "missing", 1, False) is None or builder.user.droppable(tools[0])
+    assert builder.build("d", tools, "non_tool_use", {}, "missing", 1, False) is None or builder.user.droppable(
+        tools[0]
+    )
 
 
 def tool(name: str, properties: dict[str, Any], returns: Any = None, **more: Any) -> Tool:

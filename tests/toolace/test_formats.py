@@ -260,7 +260,7 @@ def test_the_default_prompt_in_another_style_is_told_from_the_plain_text() -> No
     same(made, from_any(FORMATS["toolace"].to_row(made)))
 
 
-@pytest.mark.parametrize("prompt", [{"before": "x"}, "text", {**DEFAULT_PROMPT, "style": "yaml"}])
+@pytest.mark.parametrize("prompt", [{"before": "x"}, "text", {**DEFAULT_PROMPT, "style": "toml"}])
 def test_a_broken_prompt_is_an_error_that_names_the_dialog(prompt: Any) -> None:
     with pytest.raises(InputError, match=r"d-1: .*prompt"):
         FORMATS["toolace"].to_row(dialog(Message("user", "Hi"), prompt=prompt))
