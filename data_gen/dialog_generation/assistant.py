@@ -26,6 +26,17 @@ _DECLINE = (
     "This can't be answered with the functions at hand, which are for {topics}.",
     "Unfortunately there is no suitable function for your question among those I have, which are for {topics}.",
 )
+# The same in words that stand in the prompt, which a model can copy: for self-guidance's simpler levels.
+_DECLINE_CLOSE = (
+    'You asked: "{said}" The functions are {names}. None of the functions can do this.',
+    'The request is: "{said}" The available functions are {names}. None of the functions fits the request.',
+    'You said: "{said}" I can only call {names}. No function fits.',
+)
+_MISSING_CLOSE = (
+    'You asked: "{said}" The function is {tool}. The required parameter {names} is missing. What is the {names}?',
+    'The request is: "{said}" To call {tool}, the parameter {names} is required. What is the {names}?',
+    'You said: "{said}" The function {tool} requires {names}. Please give the {names}.',
+)
 _NO_TOOLS = (
     "I have no functions to call here, so I can't look that up for you.",
     "There are no functions available to me at the moment, so I'm unable to do this.",
@@ -62,18 +73,25 @@ _TOPIC_WORDS = 9
 class OfflineAssistant:
     """Writes assistant turns without calls from a seeded generator."""
 
-    def __init__(self, rng: random.Random) -> None:
-        """`rng` decides every choice of words."""
+    def __init__(self, rng: random.Random, level: int = 0) -> None:
+        """`rng` decides every choice of words; below level 0 of self-guidance they repeat those of the dialog."""
         self.rng = rng
+        self.level = level
 
-    def decline(self, tools: Sequence[Tool]) -> str:
-        """Says that no candidate tool fits."""
+    def decline(self, tools: Sequence[Tool], said: str = "") -> str:
+        """Says that no candidate tool fits; `said` is the request, which simpler answers repeat."""
         if not tools:
             return self.rng.choice(_NO_TOOLS)
+        if self.level < 0 and said:
+            names = and_list([tool.name for tool in tools])
+            return self.rng.choice(_DECLINE_CLOSE).replace("{names}", names).replace("{said}", said)
         return self.rng.choice(_DECLINE).replace("{topics}", and_list([topic(tool) for tool in tools[:3]]))
 
-    def ask_for(self, tool: Tool, missing: Sequence[str]) -> str:
-        """Asks for required parameters that the request lacks."""
+    def ask_for(self, tool: Tool, missing: Sequence[str], said: str = "") -> str:
+        """Asks for required parameters that the request lacks; `said` as in `decline`."""
+        if self.level < 0 and said:
+            frame = self.rng.choice(_MISSING_CLOSE).replace("{tool}", tool.name)
+            return frame.replace("{names}", and_list(missing)).replace("{said}", said)
         nouns = and_list([_noun(name) for name in missing])
         return self.rng.choice(_MISSING).replace("{tool}", tool.name).replace("{missing}", nouns)
 

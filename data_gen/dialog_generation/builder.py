@@ -58,7 +58,7 @@ class DialogBuilder:
         """`lists` gives the tools that requests beside the candidates are about; `level` is self-guidance's."""
         self.rng, self.mix, self.lists, self.level = rng, mix, lists, level
         self.user = OfflineUser(rng, mix.optional, level)
-        self.assistant = OfflineAssistant(rng)
+        self.assistant = OfflineAssistant(rng, level)
         self.tool = OfflineTool(rng, mix.errors, lists.specs)
         self._makers: dict[str, Callable[[Sequence[Tool]], list[Message]]] = {
             "single": self._single,
@@ -171,7 +171,7 @@ class DialogBuilder:
         if stranger is None:
             raise Unfit
         request = self.user.ask_one(stranger)
-        return [Message("user", request.text), Message("assistant", self.assistant.decline(tools))]
+        return [Message("user", request.text), Message("assistant", self.assistant.decline(tools, request.text))]
 
     def _no_tools(self, tools: Sequence[Tool]) -> list[Message]:
         request = self.user.ask_one(self.rng.choice(tools))
@@ -184,7 +184,7 @@ class DialogBuilder:
     def _asked_and_answered(self, tools: Sequence[Tool]) -> list[Message]:
         tool, parameter = self._droppable(tools)
         text, reply, call = self.user.ask_without(tool, parameter)
-        asking = Message("assistant", self.assistant.ask_for(tool, [parameter]))
+        asking = Message("assistant", self.assistant.ask_for(tool, [parameter], text))
         return [Message("user", text), asking, Message("user", reply), Message("assistant", calls=(call,))]
 
     def _droppable(self, tools: Sequence[Tool]) -> tuple[Tool, str]:
@@ -196,7 +196,7 @@ class DialogBuilder:
     def _missing(self, tools: Sequence[Tool]) -> list[Message]:
         tool, parameter = self._droppable(tools)
         text, _, _ = self.user.ask_without(tool, parameter)
-        return [Message("user", text), Message("assistant", self.assistant.ask_for(tool, [parameter]))]
+        return [Message("user", text), Message("assistant", self.assistant.ask_for(tool, [parameter], text))]
 
 
 def _says_twice(messages: Sequence[Message]) -> bool:

@@ -1,7 +1,8 @@
 """Self-guided complication with the offline players (paper, Sec. 2.2): dialogs outside of the range are drawn again.
 
-Harder: more candidates, more calls, and requests that only hint at the tool; simpler: fewer turns and calls, and the
-tool's own words. What is made at a level follows from the seed alone, so that a killed run goes on with the same.
+Harder: more candidates, more calls, and requests that only hint at the tool; simpler: fewer candidates, turns and
+calls, and the tools' own words. What is made at a level follows from the seed alone, so that a killed run goes on with
+the same.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ class Maker:
         rng = random.Random(f"{self.seed}/dialog/{plan.number}/{plan.level}")
         if plan.level > 0:
             tools = self.lists.more(rng, tools, 2 * plan.level)
+        elif plan.level < 0 and plan.type in ("single", "parallel"):
+            tools = list(tools)[: max(len(tools) + 2 * plan.level, 1)]
         builder = DialogBuilder(rng, self.mix, self.lists, plan.level)
         meta: dict[str, Any] = {"seed": self.seed, "player": "offline"}
         if (entry := prompt(plan.prompt)) and plan.need != "no_tools":
