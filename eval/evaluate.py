@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eval.bfcl import memory
 from eval.bfcl.aggregation import groups
 from eval.bfcl.answers import Answers
 from eval.bfcl.data import Data
@@ -116,8 +117,10 @@ def _checked(settings: EvaluateSettings, benchmarks: str) -> EvaluateSettings:
     for name in settings.limit:
         data.category(name, where="evaluate.limit")
     for name in settings.categories:
-        if data.category(name).kind == "agentic":
-            what = f"{name} is not asked here, only scored: it needs a web search or a memory that lasts"
+        if name in memory.OFFLINE:
+            memory.check_installed(name)
+        elif data.category(name).kind == "agentic":
+            what = f"{name} is not asked here, only scored: it needs a web search or a memory with a model of its own"
             raise InputError(what, where="evaluate.categories", fix="Generate it with python -m bfcl_eval.")
     for name, value in (("batch_size", settings.batch_size), ("max_new_tokens", settings.max_new_tokens)):
         if value < 1:
@@ -147,7 +150,7 @@ def evaluate(settings: EvaluateSettings, folder: Path, seed: int) -> dict[str, A
 def score_run(settings: EvaluateSettings, folder: Path, data: Data) -> dict[str, Any]:
     """Scores the result files of a run folder that the settings ask for."""
     wanted = [(model.replace("/", "_"), name) for model in settings.models for name in settings.categories]
-    scored = score_results(folder / "eval" / "result", data, partial=True, only=set(wanted))
+    scored = score_results(folder / "eval" / "result", data, True, set(wanted), settings.mode)
     shown = {model.replace("/", "_"): model for model in settings.models}
     verdicts = [{**row, "model": shown[row["model"]]} for row in scored]
     verdicts.sort(key=lambda row: list(settings.models).index(row["model"]))

@@ -49,8 +49,9 @@ def build_results(
     Returns:
         `rows` a category, `aggregates` a column, each with `n` answers `of` so many questions; `comparisons` of b
         against a over the questions that both answered, `errors` by class, `not_run`: official categories without
-        answers and the columns that are missing for it, `not_executed`: models with answers that could have been
-        executed and were not, `published`: scores of others, and `versions`.
+        answers and the columns that are missing for it, `notable`: by model, numbers of answers that the guard refused
+        (`guard:refused`) and that hold calls in text though the model calls natively (`calls_in_text`), `not_executed`:
+        models with answers that could have been executed and were not, `published`: scores of others, and `versions`.
 
     `p_holm` is Holm's correction over all pairs of models in the run: the tests of categories are one family, those of
     official columns another. `call_mean` is the primary comparison; it is corrected for the number of pairs alone.
@@ -68,6 +69,7 @@ def build_results(
         "comparisons": compare_all(table, protocol),
         "errors": count_errors(verdicts),
         "not_run": [row for model in table for row in _not_run(model, rules, table[model])],
+        "notable": {model: counts for model in table if (counts := _notable(table[model]))},
         "not_executed": [row for model in table for row in _not_executed(model, table[model], data)],
         "published": published_rows(protocol),
         "versions": versions(),
@@ -213,6 +215,16 @@ def _not_run(model: str, rules: Protocol, categories: Mapping[str, Mapping[str, 
         return []
     lacking = [name for name, node in columns(rules.name).items() if not there.issuperset(categories_of(node))]
     return [{"model": model, "protocol": rules.name, "categories": missing, "aggregates": lacking}]
+
+
+def _notable(categories: Mapping[str, Mapping[str, Row]]) -> dict[str, int]:
+    """Numbers of a model's answers that deserve a look, whatever their verdict; what there is none of is left out."""
+    verdicts = [verdict for rows in categories.values() for verdict in rows.values()]
+    counts = {
+        "guard:refused": sum(verdict.get("error_type") == "guard:refused" for verdict in verdicts),
+        "calls_in_text": sum(bool(verdict.get("calls_in_text")) for verdict in verdicts),
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _not_executed(model: str, categories: Mapping[str, Mapping[str, Row]], data: Data | None) -> list[Row]:

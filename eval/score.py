@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from eval.bfcl.data import Data
 
 EXAMPLE = "example: toolace score bfcl --results runs/demo/eval/result --protocol v4"
+# What `notable` in results.json counts, in words.
+NOTABLE = {
+    "guard:refused": "would execute code, or ended the time for one, and count as wrong",
+    "calls_in_text": "of a model that calls natively are calls in text; officially they are no calls",
+}
 MORE_EXAMPLES = "         toolace score bfcl --results result --protocol v3-2024 --data FOLDER_WITH_QUESTIONS"
 
 
@@ -57,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder with the questions of 2024 (default: downloaded once, and checked)",
     )
+    bfcl.add_argument(
+        "--mode",
+        default="auto",
+        choices=("auto", "prompting", "native"),
+        help="how the models were asked: prompting (calls are text) or native (functions as tools, calls as tool_calls;"
+        " text is talk); auto (default) finds out for each model",
+    )
     bfcl.add_argument("--partial", action="store_true", help="score the answers that are there; n says how many")
     bfcl.add_argument("--out", type=Path, metavar="DIR", help="for verdicts.jsonl and results.json (default: beside)")
     bfcl.add_argument("--json", action="store_true", help="print results.json on stdout instead of a table")
@@ -82,7 +94,7 @@ def score_bfcl(arguments: argparse.Namespace) -> int:
 
     gc.disable()  # everything read is kept until the end of this short process
     data = Data(arguments.protocol, arguments.data)
-    verdicts = score_results(arguments.results, data, arguments.partial)
+    verdicts = score_results(arguments.results, data, arguments.partial, mode=arguments.mode)
     results = write_scores(arguments.out or default_out(arguments.results), verdicts, data)
     sys.stdout.write(dumps(results) + "\n" if arguments.json else render_table(results))
     return 0
@@ -144,6 +156,8 @@ def _notes(results: dict[str, Any], model: str) -> list[str]:
     refused = results.get("refused", {}).get(model)
     if refused:
         lines.append(f"refused: {refused} answers are errors of the server, scored as they stand")
+    counts = results.get("notable", {}).get(model, {})
+    lines += [f"{name}: {counts[name]} answers {text}" for name, text in NOTABLE.items() if name in counts]
     return lines
 
 

@@ -162,4 +162,5 @@ def groups(protocol: Protocol) -> dict[str, list[str]]:
         "live": [name for name in single if name.startswith("live_")],
         "executable": [name for name in protocol.categories if kinds[name] == EXECUTABLE],
         "multi_turn": [name for name in official if kinds[name] == MULTI_TURN],
+        "memory": [name for name in ("memory_kv", "memory_rec_sum") if name in kinds],
     }

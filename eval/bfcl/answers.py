@@ -13,9 +13,10 @@ from typing import Any
 from tqdm import tqdm
 
 from eval.asking import AnswerModel, Dialog
-from eval.bfcl.categories import MULTI_TURN
+from eval.bfcl.categories import AGENTIC, MULTI_TURN
 from eval.bfcl.data import Data, Prompt
 from eval.bfcl.generation import Apis, make_dialog
+from eval.bfcl.memory import Memories, told_path
 from eval.settings import EvaluateSettings
 from toolace.embedded import resolve_model
 from toolace.rows import Row, RowLog, read_rows, sha256, write_json, write_rows
@@ -44,6 +45,10 @@ class Answers:
         self.settings, self.data, self.folder, self.name, self.model = settings, data, folder, name, model
         self.chosen = {c: sample(data, c, settings.limit.get(c), seed) for c in settings.categories}
         self.paths = {c: data.category(c).path(folder / "eval" / "result", name) for c in settings.categories}
+        # Conversations that fill a memory before it is asked about.
+        self.told = {
+            c: told_path(path, data.category(c)) for c, path in self.paths.items() if data.category(c).kind == AGENTIC
+        }
 
     @property
     def files(self) -> list[str]:
@@ -95,8 +100,9 @@ class Answers:
         native = self.settings.mode == "native"
         missing = [(c, p) for c, ids in wanted.items() if ids for p in self.data.prompts(c, native, only=ids)]
         total = sum(map(len, self.chosen.values()))
-        with tqdm(total=total, initial=total - len(missing), desc=f"answers of {self.name}", unit="answer") as bar:
-            if not missing:
+        open_ = sum(map(len, wanted.values()))
+        with tqdm(total=total, initial=total - open_, desc=f"answers of {self.name}", unit="answer") as bar:
+            if not open_:
                 return
             backend, apis = open_model(self.settings, self.model), Apis()
             try:
@@ -108,8 +114,28 @@ class Answers:
                         for c in logs:
                             logs[c].append([row for category, row in rows if category == c])
                         bar.update(len(rows))
+                self._ask_memories(wanted, logs, backend, apis, bar)
             finally:
                 apis.close()
+
+    def _ask_memories(
+        self,
+        wanted: Mapping[str, set[str]],
+        logs: Mapping[str, RowLog],
+        backend: AnswerModel,
+        apis: Apis,
+        bar: Any,
+    ) -> None:
+        settings = self.settings
+        memories = Memories(
+            self.data, settings.mode == "native", settings.tool_role, backend, apis, settings.max_new_tokens,
+            BATCHES_OPEN * settings.batch_size,
+        )  # fmt: skip
+        for c in self.told:
+            if wanted[c]:
+                for rows in memories.ask(c, wanted[c], self.told[c]):
+                    logs[c].append(rows)
+                    bar.update(len(rows))
 
     def _dialogs(
         self, part: Sequence[tuple[str, Prompt]], native: bool, apis: Apis
@@ -123,7 +149,10 @@ class Answers:
         note = self.folder / "eval" / "result" / self.name.replace("/", "_") / "generation.json"
         facts = json.loads(json.dumps({**self._facts(), "asked": {}}, default=str))
         known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-        asked = known.get("asked", {}) if {**known, "asked": {}} == facts else {}
+        same = {**known, "asked": {}} == facts
+        asked = known.get("asked", {}) if same else {}
+        for path in () if same else self.told.values():
+            path.unlink(missing_ok=True)
         for c, path in self.paths.items():
             if asked.get(c) != _digest(self.chosen[c]):
                 path.unlink(missing_ok=True)

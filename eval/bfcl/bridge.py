@@ -63,14 +63,16 @@ def read_jsonl(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines if line.strip()]
 
 
-def load_entries(category: str, for_prompts: bool) -> list[dict[str, Any]]:
+def load_entries(category: str, for_prompts: bool, with_prerequisites: bool = False) -> list[dict[str, Any]]:
     """Rows of a category of the leaderboard as the official loader makes them.
 
     `for_prompts` adds the hint which language functions are in, and makes Java and JavaScript types text; scoring
-    needs the rows without.
+    needs the rows without. `with_prerequisites` adds the conversations that fill a memory before it is asked about.
     """
     load = _official("bfcl_eval.utils").load_dataset_entry
-    rows: list[dict[str, Any]] = load(category, include_prereq=False, include_language_specific_hint=for_prompts)
+    rows: list[dict[str, Any]] = load(
+        category, include_prereq=with_prerequisites, include_language_specific_hint=for_prompts
+    )
     return rows
 
 
@@ -90,6 +92,16 @@ def system_prompt(messages: list[dict[str, Any]], functions: list[dict[str, Any]
     """Messages with today's official system prompt in front, the functions as indented JSON in it."""
     add = _official("bfcl_eval.model_handler.utils").system_prompt_pre_processing_chat_model
     result: list[dict[str, Any]] = add(messages, functions, id_)
+    return result
+
+
+def with_memory(
+    turns: list[list[dict[str, Any]]], category: str, scenario: str, content: str
+) -> list[list[dict[str, Any]]]:
+    """Turns with the official system prompt on the use of a memory, and what is in it, before the first one."""
+    add = _official("bfcl_eval.model_handler.utils").add_memory_instruction_system_prompt
+    memory = types.SimpleNamespace(_dump_core_memory_to_context=lambda: content)
+    result: list[list[dict[str, Any]]] = add(copy.deepcopy(turns), category, scenario, memory)
     return result
 
 
@@ -247,6 +259,20 @@ def simulated_apis() -> tuple[types.ModuleType, types.ModuleType]:
     """The official modules that execute multi-turn calls and that compare states: `multi_turn_utils`, `..._checker`."""
     room = "bfcl_eval.eval_checker.multi_turn_eval"
     return _official(f"{room}.multi_turn_utils"), _official(f"{room}.multi_turn_checker")
+
+
+def memory_apis() -> dict[str, type]:
+    """The official memories that need neither a model nor a network, by the name of their category.
+
+    They start empty: the official ones read, and make folders for, a file of what was told before; here the calls of
+    those conversations are executed again instead.
+    """
+    room = "bfcl_eval.eval_checker.multi_turn_eval.func_source_code"
+    base = _official(f"{room}.memory_api_metaclass").MemoryAPI
+    base._prepare_snapshot = lambda self, config: None
+    return {
+        f"memory_{kind}": getattr(_official(f"{room}.memory_{kind}"), f"MemoryAPI_{kind}") for kind in ("kv", "rec_sum")
+    }
 
 
 @cache

@@ -134,6 +134,15 @@ class Data:
             rows = [{**row, "function": bridge.with_language_hint(row["function"], kind.language)} for row in rows]
         return [self._prompt(row, native) for row in rows]
 
+    def memory_rows(self, name: str) -> list[dict[str, Any]]:
+        """Rows of a memory category as prompts show them, with those of the conversations that fill the memory."""
+        return bridge.load_entries(name, for_prompts=True, with_prerequisites=True)
+
+    def memory_prompt(self, row: dict[str, Any], content: str, native: bool) -> Prompt:
+        """A row of a memory category as a model is asked it, with what the memory shows of itself."""
+        turns = bridge.with_memory(row["question"], row["id"], row["scenario"], content)
+        return self._prompt({**row, "question": turns, "initial_config": {}}, native)
+
     def _prompt(self, row: dict[str, Any], native: bool) -> Prompt:
         first, *later = deepcopy(row["question"])
         entry = {key: row[key] for key in ("id", "initial_config", "involved_classes") if "involved_classes" in row}

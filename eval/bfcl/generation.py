@@ -17,6 +17,7 @@ from eval.bfcl.categories import MULTI_TURN
 from eval.bfcl.data import Data, Prompt
 from eval.bfcl.judging import is_empty_step, step_calls
 from eval.bfcl.worker import Worker
+from toolace.errors import InputError
 from toolace.rows import Row
 
 MOST_STEPS = 20  # of one turn; BFCL, all versions
@@ -27,12 +28,25 @@ class Apis:
     """The simulated APIs behind all dialogs of a run, in one child process; safe to use from several threads."""
 
     def __init__(self, worker: Worker | None = None) -> None:
-        self._worker, self._lock = worker or Worker(), Lock()
+        self._worker, self._lock = worker or Worker(memories=True), Lock()
 
     def run(self, entry: dict[str, Any], before: Sequence[Sequence[str]], calls: Sequence[str]) -> list[str] | None:
         """Results of calls after the steps before them; None when they do not come in time."""
         with self._lock:
             return self._worker.run_calls(entry, before, calls)
+
+    def memory_content(self, entry: dict[str, Any], before: Sequence[Sequence[str]]) -> str:
+        """What a memory shows of itself after the steps before.
+
+        Raises:
+            InputError: it does not come in time.
+        """
+        with self._lock:
+            content = self._worker.memory_content(entry, before)
+        if content is None:
+            fix = "Run the command again; what was answered is kept."
+            raise InputError(f"the memory of {entry['id']} could not be filled in time", fix=fix)
+        return content
 
     def close(self) -> None:
         """Ends the child process."""
@@ -51,7 +65,7 @@ def make_dialog(data: Data, category: str, prompt: Prompt, native: bool, tool_ro
         apis: where calls of multi-turn questions are executed.
     """
     if data.category(category).kind == MULTI_TURN:
-        return _turns(data, prompt, native, tool_role, apis)
+        return several_turns(data, prompt, native, tool_role, apis)
     return _single(prompt, native)
 
 
@@ -73,12 +87,15 @@ def _result(answer: Answer) -> Any:
     return [{call["name"]: call["arguments"]} for call in answer.calls]
 
 
-def _turns(data: Data, prompt: Prompt, native: bool, tool_role: str, apis: Apis) -> Dialog[Row]:
+def several_turns(
+    data: Data, prompt: Prompt, native: bool, tool_role: str, apis: Apis, before: Sequence[list[str]] = ()
+) -> Dialog[Row]:
+    """A dialog of several turns; `before`: calls, step by step, that the APIs have executed already."""
     messages = [dict(message) for message in prompt.messages]
     functions = list(prompt.functions)
     row: dict[str, Any] = {"id": prompt.id, "result": []}
     counts: dict[str, list[list[float]]] = {"input_token_count": [], "output_token_count": [], "latency": []}
-    done: list[list[str]] = []
+    done = list(before)
     for number in range(1 + len(prompt.later_turns)):
         if number:
             messages += prompt.later_turns[number - 1]

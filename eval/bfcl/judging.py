@@ -1,7 +1,8 @@
 """The verdict on one answer, by the rule of its category: `{"valid", "error_type", "error"}` and what the rule adds.
 
 `error_type` and `error` (a list of sentences) are None when valid. What kinds of answers add: `strict` (irrelevance),
-`abstained` (multi-turn of 2024), `method` (executable: `executed`, or `gold_call` for the proxy).
+`abstained` (multi-turn of 2024), `method` (executable: `executed`, or `gold_call` for the proxy), and `calls_in_text`:
+a text with calls from a model that calls natively, single-turn.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from eval.bfcl import bridge, executable
 from eval.bfcl.bridge import Undecodable
 from eval.bfcl.categories import AGENTIC, AST, EXECUTABLE, MULTI_TURN, RELEVANCE, Category, category
 from eval.bfcl.protocols import Protocol, find_protocol
+from toolace.calls import parse_calls
 from toolace.rows import Row
 
 MAX_ERROR = 1_000  # characters kept of each message: an error may quote the whole of a model's text
@@ -45,11 +47,19 @@ class Item:
         return category(self.category, protocol=self.protocol)
 
     def needs_child(self) -> bool:
-        """Whether the official code that judges it may hang, crash or execute: it is then run in a child process."""
+        """Whether what judges it may hang, crash or execute: it is then run in a child process.
+
+        So is all that is read as the decoder of 2024 did: our guard follows what it took off a text's ends, and should
+        a case be missed, the child's sandbox is a second wall.
+        """
         kind = self.kind
-        if kind.kind == EXECUTABLE:
-            return executable.runs_offline(self.gold) and executable.package_installed()
-        return kind.kind == MULTI_TURN or kind.language != "python"
+        if kind.kind == EXECUTABLE and self.is_executed():
+            return True
+        return kind.kind == MULTI_TURN or kind.language != "python" or find_protocol(self.protocol).historical
+
+    def is_executed(self) -> bool:
+        """Whether an executable question can be executed: it needs no network, and the package is there."""
+        return executable.runs_offline(self.gold) and executable.package_installed()
 
     def to_json(self) -> list[Any]:
         """What the child process needs of it."""
@@ -61,6 +71,14 @@ class Item:
 
 def judge(item: Item) -> Row:
     """The verdict on an answer."""
+    verdict = _judge(item)
+    if item.native and isinstance(item.result, str) and item.kind.kind not in (MULTI_TURN, AGENTIC):
+        parsed = parse_calls(item.result)
+        return {**verdict, "calls_in_text": True} if parsed.calls and parsed.bracketed else verdict
+    return verdict
+
+
+def _judge(item: Item) -> Row:
     kind, protocol = item.kind, find_protocol(item.protocol)
     if kind.kind == AST:
         return _judge_calls(item, kind, protocol)
@@ -168,7 +186,7 @@ def is_empty_step(calls: list[str]) -> bool:
 
 def _judge_executable(item: Item, protocol: Protocol) -> Row:
     """Executed and compared where that needs no network; else, by a proxy, the calls equal gold's."""
-    offline = item.needs_child()
+    offline = item.is_executed()
     method = {"method": "executed" if offline else "gold_call"}
     try:
         decoded = _decode(item, protocol)
@@ -224,8 +242,6 @@ def attempts_call(text: str, functions: Iterable[Mapping[str, Any]]) -> bool:
             return True
         if re.search(rf"""["'](?:name|function)["']\s*:\s*["']{name}["']""", text):
             return True
-    from toolace.calls import parse_calls
-
     parsed = parse_calls(text)
     return bool(parsed.calls) and bool(parsed.bracketed)
 

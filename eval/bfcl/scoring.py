@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from eval.bfcl.categories import AGENTIC, GROUPS, MULTI_TURN, Category
 from eval.bfcl.data import Data
@@ -18,6 +19,8 @@ from toolace.rows import Row, read_rows
 
 # What official result folders hold beside answers: conversations that fill a memory before it is asked about.
 PREREQUISITE = "_prereq"
+# How a model was asked: functions in the system prompt and calls as text, or functions as tools and native calls.
+Mode = Literal["auto", "prompting", "native"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ def score_results(
     data: Data | None = None,
     partial: bool = False,
     only: Collection[tuple[str, str]] | None = None,
+    mode: Mode = "auto",
 ) -> list[Row]:
     """Scores every result file below a folder.
 
@@ -42,13 +46,16 @@ def score_results(
         data: questions and gold of the protocol; v4 without it.
         partial: score the answers that are there; otherwise every question of a category needs one.
         only: pairs of a model's folder name and a category; other files are left alone.
+        mode: how the models were asked. A text that holds calls is an answer in prompting mode and, as for the official
+            handlers of native calls, mere talk in native mode. `auto` finds out for each model: see `is_native`.
 
     Returns:
         Verdicts `{"model", "category", "id", "valid", "error_type", "error"}` by model, category and official order,
         with what `judging` adds for the kind of answer.
 
     Raises:
-        InputError: nothing to score, missing, unknown or repeated ids, broken lines, unknown category.
+        InputError: nothing to score, missing, unknown or repeated ids, broken lines, unknown category, or native calls
+            in prompting mode.
     """
     data = data or Data()
     files = [
@@ -59,9 +66,7 @@ def score_results(
     answers = {
         file: read_answers(file, [q["id"] for q in data.questions(file.category.name)], partial) for file in files
     }
-    native = {file.model: False for file in files}
-    for file in files:
-        native[file.model] |= answers_natively(answers[file].values(), file.category)
+    native = {model: is_native(model, answers, mode) for model in dict.fromkeys(file.model for file in files)}
     verdicts: list[Row] = []
     with closing(Worker()) as worker:
         for file in files:
@@ -93,12 +98,7 @@ def find_results(results_dir: Path, protocol: Protocol) -> list[ResultFile]:
         if name.endswith(PREREQUISITE):
             continue
         kind = Data(protocol).category(name, where=path)
-        folder = path.parent
-        while folder != results_dir and (
-            folder.name in GROUPS or folder.name == "memory" or folder.parent.name == "memory"
-        ):
-            folder = folder.parent
-        file = ResultFile(folder.name, kind, path)
+        file = ResultFile(_model_folder(path, kind).name, kind, path)
         other = found.setdefault((file.model, kind.name), file)
         if other is not file:
             fix = f"Rename one of the model folders, or remove {other.path}."
@@ -108,6 +108,14 @@ def find_results(results_dir: Path, protocol: Protocol) -> list[ResultFile]:
         raise InputError(f"holds no result files of protocol {protocol.name}", where=results_dir, fix=fix)
     order = list(protocol.categories)
     return sorted(found.values(), key=lambda file: (file.model, order.index(file.category.name)))
+
+
+def _model_folder(path: Path, kind: Category) -> Path:
+    """The folder above the category's official folders, also when the user gave one of these."""
+    folder = path.parent
+    for part in reversed(Path(kind.subfolder).parts):
+        folder = folder.parent if folder.name == part else folder
+    return folder.parent if folder.name in GROUPS else folder
 
 
 def _refuse_other_version(path: Path, protocol: Protocol) -> None:
@@ -150,13 +158,48 @@ def read_answers(file: ResultFile, ids: Iterable[str], partial: bool) -> dict[st
     return {id_: answers[id_] for id_ in wanted if id_ in answers}
 
 
-def answers_natively(results: Iterable[Any], kind: Category) -> bool:
-    """Whether there is a native call among answers; in prompting mode every answer, or every step, is text."""
-    for result in results:
-        turns = result if kind.kind in (MULTI_TURN, AGENTIC) and isinstance(result, list) else [[result]]
-        if any(isinstance(step, list) for turn in turns if isinstance(turn, list) for step in turn):
-            return True
+def is_native(model: str, answers: Mapping[ResultFile, Mapping[str, Any]], mode: Mode) -> bool:
+    """Whether a model was given tools, and answered with native calls where it called.
+
+    Args:
+        model: its name.
+        answers: of all models, by file.
+        mode: what the user says. `auto`: what `generation.json` beside the files says, if there is one; otherwise a
+            model with one native call in any file is native, for in prompting mode every answer, or every step, is
+            text. Native models answer with text as well, where they do not call.
+
+    Raises:
+        InputError: native calls in prompting mode, named by file and id.
+    """
+    own = {file: results for file, results in answers.items() if file.model == model}
+    if mode == "auto":
+        mode = next((noted for noted in map(_noted_mode, own) if noted), mode)
+    if mode == "native":
+        return True
+    for file, results in own.items():
+        for id_, result in results.items():
+            if holds_native_call(result, file.category):
+                if mode == "auto":
+                    return True
+                what = f"{id_} holds native calls, which there are none of in prompting mode"
+                raise InputError(what, where=file.path, fix="Score with --mode native, or leave --mode out.")
     return False
+
+
+def _noted_mode(file: ResultFile) -> Mode | None:
+    """The mode that `toolace evaluate` noted when it asked the model; None for files from elsewhere."""
+    try:
+        note = json.loads((_model_folder(file.path, file.category) / "generation.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    mode = note.get("mode") if isinstance(note, dict) else None
+    return mode if mode in ("prompting", "native") else None
+
+
+def holds_native_call(result: Any, kind: Category) -> bool:
+    """Whether an answer, or a step of it, is a list: native calls."""
+    turns = result if kind.kind in (MULTI_TURN, AGENTIC) and isinstance(result, list) else [[result]]
+    return any(isinstance(step, list) for turn in turns if isinstance(turn, list) for step in turn)
 
 
 def score_answers(

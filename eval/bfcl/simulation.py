@@ -104,6 +104,17 @@ def run_calls(entry: dict[str, Any], before: Sequence[Sequence[str]], calls: Seq
         return results
 
 
+def memory_content(entry: dict[str, Any], before: Sequence[Sequence[str]]) -> str:
+    """What a memory shows of itself in the system prompt, after the calls of the conversations before."""
+    allowed, known = _methods(tuple(entry["involved_classes"])), _resolvable()
+    with _fresh_name() as name:
+        _, instances = _execute(entry, [], name)
+        for step in before:
+            _execute(entry, [call for call in step if not inspect_call(call, allowed, known)], name)
+        (memory,) = instances.values()
+        return str(memory._dump_core_memory_to_context())
+
+
 def _execute(entry: dict[str, Any], calls: list[str], name: str) -> tuple[list[str], dict[str, Any]]:
     utils, _ = _quick_apis()
     category = entry["id"].rsplit("_", 1)[0]

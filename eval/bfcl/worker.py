@@ -3,7 +3,8 @@
 Java and JavaScript answers (their regular expressions take exponential time on some texts, tree-sitter's printer may
 exhaust the C stack), multi-turn answers and executable ones. None of that can be stopped inside a process. The child
 reads one job a line on stdin and writes one reply a line; when a reply does not come in time, or the child dies, that
-job is refused and a new child takes the next.
+job is refused and a new child takes the next. How long a job may take is counted in CPU seconds, so that a busy machine
+changes no verdict; the clock on the wall is the last resort.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -25,13 +27,20 @@ from toolace.rows import Row
 
 COLLECT_EVERY = 50_000  # allocations between searches for garbage in the child, which makes little
 SECONDS = 20.0  # for one reply; the first one pays for the start of the child as well
+MEMORIES = "memories"  # the child's argument
+CPU_SECONDS = 2.0  # of the child, for one job: the longest right answer takes a hundredth
 
 
 class Worker:
-    """Starts its child process when the first job comes; close it when done."""
+    """Starts its child process when the first job comes; close it when done.
 
-    def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+    Args:
+        seconds: for one reply.
+        memories: the child is to keep memories (of the agentic categories), which take time to import.
+    """
+
+    def __init__(self, seconds: float = SECONDS, memories: bool = False) -> None:
+        self._seconds, self._memories = seconds, memories
         self._process: subprocess.Popen[str] | None = None
         self._replies: queue.Queue[str] = queue.Queue()
 
@@ -50,8 +59,14 @@ class Worker:
         results: list[str] | None = next(self._stream([["run", entry, before, calls]]))
         return results
 
+    def memory_content(self, entry: dict[str, Any], before: Sequence[Sequence[str]]) -> str | None:
+        """`simulation.memory_content`; None when it does not come in time."""
+        content: str | None = next(self._stream([["memory", entry, before]]))
+        return content
+
     def _late(self) -> str:
-        return f"the official code did not answer in {self._seconds:g} s, or crashed"
+        limit = f"{CPU_SECONDS:g} s of CPU or {self._seconds:g} s in all"
+        return f"the official code did not answer in {limit}, or crashed"
 
     def _stream(self, jobs: Sequence[Any]) -> Iterator[Any]:
         """Replies in order; None, and then the end, for the first job that has none."""
@@ -81,7 +96,7 @@ class Worker:
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "eval.bfcl.worker"],
+            [sys.executable, "-m", "eval.bfcl.worker", *([MEMORIES] if self._memories else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -119,13 +134,18 @@ def serve() -> None:
     replies, sys.stdout = sys.stdout, io.StringIO()
     bridge.decode_ast("[f(a=1)]")  # imports what opens files to write before the sandbox is closed
     bridge.simulated_apis()
+    if MEMORIES in sys.argv:
+        bridge.memory_apis()
     if executable.package_installed():
         executable.prepare()
     close_sandbox()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY)
     for line in sys.stdin:
-        replies.write(json.dumps(_reply(*json.loads(line))) + "\n")
+        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)  # when it runs out, the system ends this process
+        reply = json.dumps(_reply(*json.loads(line)))
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        replies.write(reply + "\n")
         replies.flush()
 
 
@@ -134,6 +154,10 @@ def _reply(kind: str, *arguments: Any) -> Any:
         from eval.bfcl.simulation import run_calls
 
         return run_calls(*arguments)
+    if kind == "memory":
+        from eval.bfcl.simulation import memory_content
+
+        return memory_content(*arguments)
     try:
         return judge(Item(*arguments))
     except Exception as error:  # whatever the official code raises would end an official run

@@ -87,6 +87,17 @@ def test_questions_are_downloaded_once_and_scored(publisher: Path) -> None:
     assert Data("v3-2024").gold("simple") == {"simple_0": [{"area": {"side": [2]}}]}
 
 
+def test_python_answers_of_2024_are_read_in_the_child_process_alone(
+    publisher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("an answer was decoded in our own process")
+
+    monkeypatch.setattr("eval.bfcl.bridge.decode_ast", here)
+    (verdict,) = score_answers("simple", {"simple_0": "[area(side=2)]"}, Data("v3-2024"))
+    assert verdict["valid"]
+
+
 def test_result_files_in_the_flat_layout_of_2024_are_scored_and_named_by_their_protocol(
     publisher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

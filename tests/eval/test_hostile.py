@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from bfcl_answers import DATA, write_results
 
 from eval.bfcl import executable, simulation
-from eval.bfcl.execution_guard import inspect_call
+from eval.bfcl.execution_guard import COSTS, inspect_call, inspect_formula
 from eval.bfcl.judging import Item
 from eval.bfcl.scoring import score_results
 from eval.bfcl.worker import Worker
@@ -131,15 +132,66 @@ def test_hostile_answers_to_every_kind_of_question_do_nothing(monitor: Monitor, 
 
 
 @pytest.mark.timeout(60)
-def test_an_api_that_is_asked_for_the_impossible_is_stopped_and_the_next_answer_is_judged() -> None:
+def test_an_api_that_is_asked_for_the_impossible_is_not_called_and_the_next_answer_is_judged() -> None:
     math = next(row for row in DATA.questions("multi_turn_base") if "MathAPI" in row["involved_classes"])
     gold = DATA.gold("multi_turn_base")[math["id"]]
     bomb = [["[power(base=9999999999, exponent=99999999)]"]] * len(gold)
     talk = [["I see."]] * len(gold)
-    with closing(Worker(seconds=4)) as worker:
-        late, after = worker.judge_all([Item("v4", "multi_turn_base", math, gold, result) for result in (bomb, talk)])
-    assert late["error_type"] == "guard:refused" and "4 s" in late["error"][0]
-    assert after["error_type"] == "multi_turn:empty_turn_model_response"
+    with closing(Worker()) as worker:
+        talked = next(worker.judge_all([Item("v4", "multi_turn_base", math, gold, talk)]))
+        start = time.monotonic()
+        verdicts = list(worker.judge_all([Item("v4", "multi_turn_base", math, gold, bomb)] * 20))
+        seconds = time.monotonic() - start
+        again = next(worker.judge_all([Item("v4", "multi_turn_base", math, gold, talk)]))
+    assert {verdict["error_type"] for verdict in verdicts} == {"guard:refused"}
+    assert verdicts[0]["error"] == ["a power too large to be computed"]
+    assert seconds < 5, "none of the twenty was executed"
+    assert talked == again and talked["error_type"] == "multi_turn:empty_turn_model_response"
+
+
+BOMBS = (
+    "power(base=9, exponent=99999999)", "power(9, 99999999)", "power(base=9, exponent=-99999999)",
+    "square_root(number=2, precision=999999999)", "logarithm(value=2, base=3, precision=99999999)",
+    "round_number(number=5, decimal_places=-99999999)", "math_factorial(n=99999999)",
+    "calc_binomial_probability(n=99999999, k=5, p=0.5)", "calculate_permutations(n=99999999, k=1)",
+    "get_fibonacci_sequence(n=99999999)", "get_fibonacci_number(n=99999999)",
+    "calculate_future_value(present_value=1, interest_rate=7, periods=99999999)", "pwd(a=power(9, 99999999))",
+)  # fmt: skip
+HARMLESS = (
+    "power(base=2, exponent=10)", "power(base=1.5, exponent=100000)", "power(2.0, 1e9)", "power(base='9')",
+    "square_root(number=2, precision=50)", "logarithm(10, 2, 10)", "round_number(number=2.345, decimal_places=2)",
+    "math_factorial(n=170)", "get_fibonacci_sequence(n=1000)", "power(base=1e999, exponent=2)", "power(base=[1])",
+    "calculate_future_value(present_value=1000, interest_rate=0.05, periods=10000)", "power()", "pwd(99999999)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("call", BOMBS + HARMLESS)
+def test_numbers_that_would_keep_an_api_busy_for_minutes_are_refused_and_others_are_not(call: str) -> None:
+    refused = inspect_call(call, {"pwd", *COSTS}, simulation._resolvable())
+    assert bool(refused) == (call in BOMBS), refused
+
+
+def test_costs_name_the_parameters_of_the_official_functions_in_their_order() -> None:
+    from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.math_api import MathAPI
+
+    for name, (parameters, _) in COSTS.items():
+        official = getattr(MathAPI, name, None)
+        if official is not None:
+            assert tuple(inspect.signature(official).parameters)[1:] == parameters, name
+    assert sum(hasattr(MathAPI, name) for name in COSTS) == 4
+
+
+@pytest.mark.skipif(not executable.package_installed(), reason=f"needs {executable.PACKAGE}")
+def test_costs_name_the_parameters_of_the_executed_functions_too() -> None:
+    _, functions = executable._checker()
+    for name, (parameters, _) in COSTS.items():
+        if hasattr(functions, name):
+            assert tuple(inspect.signature(getattr(functions, name)).parameters) == parameters, name
+
+
+@pytest.mark.parametrize("text", ["lambda x: ((9**64)**64)**64", "lambda x: x**65", "lambda x: 2**x"])
+def test_a_function_in_text_holds_no_tower_of_powers(text: str) -> None:
+    assert inspect_formula(text) and inspect_formula("lambda x: 3*x**5 + x**4 - 2*x**3 + x**2") is None
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_native_calls_are_read_from_a_local_models_text(text, calls):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--evaluate.categories", "[memory_kv]"], "memory_kv is not asked here, only scored"),
+        (["--evaluate.categories", "[memory_vector]"], "memory_vector is not asked here, only scored"),
         (["--evaluate.backend", "server"], "needs an address"),
         (["--evaluate.backend", "vlm"], "not one of"),
         (["--benchmarks", "bfc"], "unknown benchmark 'bfc'"),

@@ -60,10 +60,10 @@ def test_a_javascript_answer_that_hangs_the_official_parser_is_refused_and_the_n
     gold = DATA.gold("simple_javascript")[question["id"]]
     others = ", ".join(f"{key}='x'" for key in properties if key != name)
     hostile = f"[{question['function'][0]['name']}({name}='[[" + "], [ " * 700 + f"', {others})]"
-    with closing(Worker(seconds=3)) as worker:
+    with closing(Worker()) as worker:
         items = [Item("v4", "simple_javascript", question, gold, text) for text in (hostile, "no call")]
         refused, after = worker.judge_all(items)
-    assert refused["error_type"] == "guard:refused" and "3 s" in refused["error"][0]
+    assert refused["error_type"] == "guard:refused" and "2 s of CPU" in refused["error"][0]
     assert after["error_type"].startswith("ast_decoder:")
 
 
@@ -113,6 +113,19 @@ def test_the_folder_may_be_result_its_parent_or_one_model(tmp_path: Path) -> Non
     one = score_results(tmp_path / "result" / "base")
     assert one == [verdict for verdict in both if verdict["model"] == "base"] and len(one) == 200
     assert set(one[0]) == {"model", "category", "id", "valid", "error_type", "error"}
+
+
+@pytest.mark.parametrize("given", ["m/agentic/memory/kv", "m/agentic/memory", "m/agentic", "m", "."])
+def test_a_model_is_named_by_its_own_folder_whichever_folder_is_given(tmp_path: Path, given: str) -> None:
+    answers = {row["id"]: [["I do not know."]] for row in DATA.questions("memory_kv")}
+    write_results(tmp_path, "m", "memory_kv", answers)
+    assert [(file.model, file.category.name) for file in find_results(tmp_path / given, V4)] == [("m", "memory_kv")]
+
+
+@pytest.mark.parametrize("model", ["live", "memory"])
+def test_a_model_may_have_the_name_of_a_group(tmp_path: Path, model: str) -> None:
+    write_results(tmp_path, model, "multiple", right_answers("multiple"))
+    assert find_results(tmp_path / model / "non_live", V4)[0].model == model
 
 
 def test_files_are_found_in_the_benchmarks_order(tmp_path: Path) -> None:
