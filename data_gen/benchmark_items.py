@@ -8,9 +8,11 @@ request, one with a name and parameters gives a function.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,17 @@ def installed() -> Iterator[Item]:
     yield from read_folder(data_folder(), "BFCL v4")
 
 
+def downloaded() -> tuple[Path, ...]:
+    """Folders of BFCL's earlier versions, where `toolace evaluate` keeps what it has downloaded; whole ones only."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toolace" / "bfcl"
+    return tuple(sorted(path.parent for path in cache.glob("*/prompts.json")))
+
+
+def items_of(value: Any, benchmark: str = "", id_: str = "") -> Iterator[Item]:
+    """The requests and functions in a JSON value of any shape."""
+    return _items(value, benchmark, id_, 0)
+
+
 def read_folder(folder: str | Path, benchmark: str = "") -> Iterator[Item]:
     """The items of all JSON and JSON Lines files in a folder, named after it.
 
@@ -65,7 +78,7 @@ def read_folder(folder: str | Path, benchmark: str = "") -> Iterator[Item]:
         if any(part in _SKIPPED for part in path.relative_to(folder).parts):
             continue
         for id_, value in _values(path):
-            for item in _items(value, benchmark or folder.name, id_, 0):
+            for item in items_of(value, benchmark or folder.name, id_):
                 found = True
                 yield item
     if not found:
@@ -117,10 +130,15 @@ def _function(value: Mapping[str, Any]) -> Tool | None:
     key = next((key for key in _PARAMETERS if isinstance(value.get(key), Mapping)), None)
     if key is None or not isinstance(value.get("name"), str):
         return None
+    return _read_function(json.dumps([value["name"], value.get("description"), value[key]]))
+
+
+@lru_cache(maxsize=16_384)
+def _read_function(text: str) -> Tool | None:
+    """The function of `[name, description, parameters]`; benchmarks show the same ones with question after question."""
+    name, description, parameters = json.loads(text)
     try:
-        return Tool.from_json(
-            {"name": value["name"], "description": value.get("description"), "parameters": value[key]}
-        )
+        return Tool.from_json({"name": name, "description": description, "parameters": parameters})
     except InputError:
         return None
 

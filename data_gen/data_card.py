@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from data_gen.verification.ledger import Ledger
+from data_gen.data_checks import Checks
+from data_gen.dataset_rows import BY_A_MODEL, NOT_STATED
+from data_gen.overlap_report import not_compared
 from toolace.formats import FORMATS
 from toolace.rows import write_text
 from toolace.runs import versions
@@ -19,25 +21,30 @@ _CORPORA = ("toolace", "botocore", "google-api-python-client", "bfcl-eval")
 
 
 def write_card(
-    folder: Path, counts: Mapping[str, Any], composition: Composition, licences: Counter[str], facts: Mapping[str, Any]
+    folder: Path,
+    counts: Mapping[str, Any],
+    composition: Composition,
+    licences: Counter[str],
+    checks: Checks,
+    facts: Mapping[str, Any],
 ) -> Path:
     """Writes `README.md` of the data set.
 
     Args:
-        folder: of the data set; its `ledger.json` is read when `facts` has no ledger and it is there.
+        folder: of the data set.
         counts: what `make_dataset` returns.
         composition: rows by split, type and source.
         licences: dialogs by licence of the tools they show.
-        facts: `name`, `command`, `recipe`, `decontamination` (see `decontaminate_file`), `plan`, `seed`.
+        checks: how the rows were checked; nothing else is claimed.
+        facts: `name`, `command`, `recipe`, `plan`, `seed`.
     """
-    ledger = Ledger.read(folder) if (folder / "ledger.json").exists() else None
     parts = [
         _header(folder, counts, licences, facts),
-        _about(counts, facts),
+        _about(counts, facts, checks),
         _composition(composition),
         _loading(facts),
-        _checks(ledger),
-        _overlap(facts.get("decontamination")),
+        _checks(checks),
+        _overlap(checks),
         _licences(licences),
         _provenance(facts),
     ]
@@ -58,7 +65,8 @@ def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], fac
     if not configs:
         files = [{"split": split, "path": f"{split}.jsonl"} for split in splits]
         configs = [{"config_name": "default", "data_files": files}]
-    known = sorted(licence for licence in licences if licence != "not stated")
+    known = sorted(licence for licence in licences if licence not in (NOT_STATED, BY_A_MODEL))
+    told = [{"name": split, "num_examples": counts["splits"][split]} for split in splits]
     header: dict[str, Any] = {
         "pretty_name": str(facts.get("name") or folder.name),
         "language": ["en"],
@@ -67,8 +75,18 @@ def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], fac
         "tags": ["function-calling", "tool-use", "synthetic"],
         "size_categories": [_size(counts["rows"])],
         "configs": configs,
+        # Readers compare it with what they find, and so does `toolace publish`.
+        "dataset_info": [{"config_name": config["config_name"], "splits": told} for config in configs],
     }
-    return "---\n" + yaml.safe_dump(header, sort_keys=False, allow_unicode=True) + "---\n"
+    return "---\n" + yaml.dump(header, Dumper=_Plain, sort_keys=False, allow_unicode=True) + "---\n"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out again: the hub's readers know no YAML aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Of anything."""
+        return True
 
 
 def _size(rows: int) -> str:
@@ -77,16 +95,17 @@ def _size(rows: int) -> str:
     return next((word for limit, word in steps if rows < limit), "n>1M")
 
 
-def _about(counts: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def _about(counts: Mapping[str, Any], facts: Mapping[str, Any], checks: Checks) -> str:
     name = facts.get("name") or "Function-calling dialogs"
-    compared = " and compared with benchmarks" if facts.get("decontamination") else ""
+    checked = ", checked by rules" if checks.ledger is not None else ""
+    compared = " and compared with benchmarks" if checks.overlap is not None else ""
     lines = [
         f"# {name}",
         "",
         f"{counts['rows']} dialogs in which an assistant calls functions, or rightly does not, after ToolACE (arXiv "
-        f"2409.00920), checked by rules{compared}.",
+        f"2409.00920){checked}{compared}.",
         "",
-        f"Of {counts['in']} verified dialogs {counts['left_out']} were left out"
+        f"Of {counts['in']} dialogs {counts['left_out']} were left out"
         + (": " + ", ".join(f"{rule} {n}" for rule, n in counts["reasons"].items()) if counts["reasons"] else "")
         + ". They stand in `left_out.jsonl` with the reason.",
     ]
@@ -129,34 +148,52 @@ def _loading(facts: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _checks(ledger: Ledger | None) -> str:
-    """Rules and pass rates."""
-    if ledger is None:
-        return ""
-    text = ledger.markdown().replace("# Verification ledger", "## Verification")
-    return text + "\nNo language model judged these dialogs unless a rule `expert.*` stands in the table.\n"
+def _checks(checks: Checks) -> str:
+    """Rules, pass rates, and whether a model judged."""
+    if checks.ledger is None:
+        return "## Verification\n\nNothing beside the rows says that they were verified: no ledger is of these rows.\n"
+    text = checks.ledger.markdown().replace("# Verification ledger", "## Verification")
+    if checks.opinions:
+        asked = ", ".join(f"{name} {count}" for name, count in checks.opinions.items())
+        text += f"\nA language model was asked about dialogs that the rules had kept; opinions: {asked}.\n"
+    else:
+        text += "\nNo language model judged these dialogs.\n"
+    if checks.reports:
+        text += "\nReports: " + ", ".join(f"[{name}]({name})" for name in checks.reports) + ".\n"
+    return text
 
 
-def _overlap(summary: Any) -> str:
-    if not isinstance(summary, Mapping):
-        return ""
-    lines = ["## Decontamination", ""]
-    lines += [
-        f"{summary['overlapping']} of {summary['rows']} dialogs shared a request or a tool with a benchmark and",
+def _overlap(checks: Checks) -> str:
+    found = checks.overlap
+    if found is None:
+        return "## Decontamination\n\nNothing beside the rows says that they were compared with benchmarks.\n"
+    lines = [
+        "## Decontamination",
+        "",
+        f"{found['overlapping']} of {found['rows']} dialogs shared a request or a tool with a benchmark and were left "
+        "out.",
         "",
     ]
-    lines[-2] += " were left out."
     rows = [
-        [name, sizes.get("requests", 0), sizes.get("tools", 0), summary["benchmarks"].get(name, 0)]
-        for name, sizes in summary["compared_with"].items()
+        [name, sizes.get("requests", 0), sizes.get("tools", 0), found["benchmarks"].get(name, 0)]
+        for name, sizes in found["compared_with"].items()
     ]
     lines.append(_table(["benchmark", "requests", "functions", "overlapping dialogs"], rows))
+    missing = not_compared(found["compared_with"])
+    lines += [f"Not compared with: {', '.join(missing)}.\n"] if missing else []
     return "\n".join(lines)
 
 
 def _licences(licences: Counter[str]) -> str:
+    if not licences:
+        return ""
     head = "## Licences\n\nDialogs by the licence of the API documents their tools come from; one may show several.\n\n"
-    return head + _table(["licence", "dialogs"], sorted(licences.items())) if licences else ""
+    text = head + _table(["licence", "dialogs"], sorted(licences.items()))
+    if licences[BY_A_MODEL]:
+        text += "\nTools that a language model wrote state no licence: the terms of that model say what may be done.\n"
+    if licences[NOT_STATED]:
+        text += "\nWhere none is stated, ask the publisher of the API before you pass the dialogs on.\n"
+    return text
 
 
 def _provenance(facts: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 `train.jsonl` holds ToolACE's form; the folders `toolace/`, `trl/`, `sharegpt/`, `hermes/` hold each split in that
 format as Parquet, which `datasets.load_dataset(FOLDER, "trl")` reads without any code of ours. The data card says what
-is in it. Files are read twice and never held in memory: first fingerprints decide, then rows are written.
+is in it. Files are read twice and never held in memory: first fingerprints decide, then rows are written. Both readings
+run in as many processes as there are cores (`dataset_rows`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shlex
+import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,14 +23,16 @@ from typing import Any
 from tqdm import tqdm
 
 from data_gen.data_card import write_card
+from data_gen.data_checks import checks_of
 from data_gen.dataset_files import SplitWriter
+from data_gen.dataset_rows import Entry, FirstReading, SecondReading
 from data_gen.duplicates import NEAR, Fingerprint, judge_duplicates
-from data_gen.verification.judging import source
-from data_gen.verification.reading import read_dialog
+from data_gen.verification.judging import judge_all
+from data_gen.verification.row_files import chunks, jobs_for
 from data_gen.verification.verdict import Verdict
-from toolace import Dialog, InputError
+from toolace import InputError
 from toolace.formats import FORMATS
-from toolace.rows import dumps, read_rows, write_text
+from toolace.rows import write_text
 
 SPLITS = ("train", "validation", "test")
 
@@ -72,18 +78,6 @@ class DatasetPlan:
                 raise InputError(f"the format {name!r} is unknown", where=where, fix=fix)
 
 
-@dataclass
-class _Entry:
-    """What is remembered of a row between the two readings."""
-
-    id: str
-    type: str
-    source: str
-    licences: tuple[str, ...]
-    verdict: Verdict
-    split: str = ""
-
-
 def make_dataset(
     files: Sequence[str | Path],
     out: str | Path,
@@ -99,7 +93,8 @@ def make_dataset(
         out: folder for `train.jsonl` and the other splits, the formats' folders, `left_out.jsonl` and `README.md`.
         plan: what is wanted.
         seed: decides what is taken when there is more than wanted, and which rows are held out.
-        facts: for the data card: `name`, `command`, `recipe`, `ledger`, `decontamination`, as far as they are known.
+        facts: for the data card: `name`, `command`, `recipe`, as far as they are known. How the rows were checked it
+            takes from the files beside them (`data_checks`).
 
     Returns:
         `{"in", "rows", "left_out", "reasons", "splits", "types", "short"}`; in = rows + left_out. `short` says by how
@@ -115,13 +110,14 @@ def make_dataset(
     for file in files:
         if Path(file).resolve() in written:
             raise InputError("would be replaced by the data set", where=file, fix="Choose another folder with --out.")
-    entries = _judged([Path(file) for file in files], plan)
+    paths = [Path(file) for file in files]
+    entries, by_file = _judged(paths, plan)
     short = _take(entries, plan, seed)
     _split(entries, plan, seed)
     if not any(entry.split == "train" for entry in entries):
         fix = "Read left_out.jsonl and rejected.jsonl for the reasons, and change the sizes or generate.dialogs."
         raise InputError("no dialog is left to train on", where=", ".join(map(str, files)), fix=fix)
-    _write(files, out, entries, plan)
+    _write(paths, out, by_file, plan)
     kept = [entry for entry in entries if entry.split]
     counts = {
         "in": len(entries),
@@ -134,47 +130,42 @@ def make_dataset(
     }
     composition = Counter((e.split, e.type or "unknown", e.source or "unknown") for e in kept)
     licences = Counter(licence for e in kept for licence in e.licences)
-    write_card(out, counts, composition, licences, {**(facts or {}), "plan": asdict(plan), "seed": seed})
+    told = {**(facts or {}), "plan": asdict(plan), "seed": seed}
+    write_card(out, counts, composition, licences, checks_of(paths, out), told)
     return counts
 
 
-def _dialogs(files: Sequence[str | Path]) -> Iterator[Dialog]:
-    for file in files:
-        path = Path(file)
-        for number, row in read_rows(path):
-            try:
-                dialog = read_dialog(row)
-            except InputError as error:
-                raise InputError(error.what, where=f"{path}:{number}", fix=error.fix) from None
-            yield dialog if dialog.id else replace(dialog, id=f"{path.stem}-{number}")
-
-
-def _judged(files: Sequence[Path], plan: DatasetPlan) -> list[_Entry]:
-    """The entries of all rows, with verdicts on duplicates."""
-    entries: list[_Entry] = []
+def _judged(files: Sequence[Path], plan: DatasetPlan) -> tuple[list[Entry], list[list[Entry]]]:
+    """The entries of all rows, with verdicts on duplicates; and the same by file."""
+    by_file: list[list[Entry]] = []
 
     def fingerprints() -> Iterator[Fingerprint]:
-        for number, dialog in enumerate(
-            tqdm(_dialogs(files), desc="fingerprints", unit="row", disable=None, leave=False)
-        ):
-            licences = tuple(sorted({tool.licence or "not stated" for tool in dialog.tools}))
-            entries.append(_Entry(dialog.id, dialog.type, source(dialog), licences, Verdict(True)))
-            # Files may use the same ids; the place in the files tells rows apart.
-            yield replace(Fingerprint.of(dialog), id=f"row {number + 1} ({dialog.id})")
+        total = 0
+        with tqdm(desc="fingerprints", unit="row", disable=None, leave=False) as bar:
+            for file in files:
+                by_file.append([])
+                for judged in judge_all(FirstReading(file), chunks(file), jobs_for(file)):
+                    bar.update(len(judged.notes))
+                    for entry, fingerprint in judged.notes:
+                        by_file[-1].append(entry)
+                        total += 1
+                        # Files may use the same ids; the place in the files tells rows apart.
+                        yield replace(fingerprint, id=f"row {total} ({entry.id})")
 
     verdicts = list(judge_duplicates(fingerprints(), plan.near))
+    entries = [entry for found in by_file for entry in found]
     for entry, verdict in zip(entries, verdicts, strict=True):
         entry.verdict = verdict
-    return entries
+    return entries, by_file
 
 
-def _rank(seed: int, purpose: str, entry: _Entry, number: int) -> str:
+def _rank(seed: int, purpose: str, entry: Entry, number: int) -> str:
     return hashlib.blake2b(f"{seed}/{purpose}/{number}/{entry.id}".encode(), digest_size=8).hexdigest()
 
 
-def _take(entries: Sequence[_Entry], plan: DatasetPlan, seed: int) -> dict[str, int]:
+def _take(entries: Sequence[Entry], plan: DatasetPlan, seed: int) -> dict[str, int]:
     """Rejects what is beyond the wanted sizes; returns what is lacking by type."""
-    by_type: dict[str, list[tuple[str, _Entry]]] = defaultdict(list)
+    by_type: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
     for number, entry in enumerate(entries):
         if entry.verdict.kept:
             by_type[entry.type].append((_rank(seed, "size", entry, number), entry))
@@ -203,9 +194,9 @@ def shares(weights: Mapping[Any, float], total: int) -> dict[Any, int]:
     return found
 
 
-def _split(entries: Sequence[_Entry], plan: DatasetPlan, seed: int) -> None:
+def _split(entries: Sequence[Entry], plan: DatasetPlan, seed: int) -> None:
     """Gives every kept row a split; validation and test have the composition of the whole by type and source."""
-    groups: dict[tuple[str, str], list[tuple[str, _Entry]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[str, Entry]]] = defaultdict(list)
     for number, entry in enumerate(entries):
         if entry.verdict.kept:
             entry.split = "train"
@@ -225,22 +216,26 @@ def _split(entries: Sequence[_Entry], plan: DatasetPlan, seed: int) -> None:
             entry.split = "test"
 
 
-def _write(files: Sequence[str | Path], out: Path, entries: Sequence[_Entry], plan: DatasetPlan) -> None:
+def _write(files: Sequence[Path], out: Path, by_file: Sequence[Sequence[Entry]], plan: DatasetPlan) -> None:
     """The second reading: every row goes to its split, or to `left_out.jsonl` with the reason."""
-    left_out: list[str] = []
-    splits = [name for name in SPLITS if any(entry.split == name for entry in entries)]
-    with SplitWriter(out, splits, plan.formats) as writer:
-        rows = tqdm(zip(_dialogs(files), entries, strict=True), desc="data set", unit="row", disable=None, leave=False)
-        for dialog, entry in rows:
-            if entry.split:
-                writer.add(entry.split, dialog if plan.show_returns else _without_returns(dialog))
-            else:
-                left_out.append(dumps({**dialog.to_json(), "verdict": entry.verdict.to_json()}) + "\n")
-    write_text(out / "left_out.jsonl", left_out)
-
-
-def _without_returns(dialog: Dialog) -> Dialog:
-    return replace(dialog, tools=tuple(replace(tool, returns=None) for tool in dialog.tools))
+    used = {entry.split for found in by_file for entry in found}
+    masked = any(entry.masked and entry.split for found in by_file for entry in found)
+    splits = [name for name in SPLITS if name in used]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as left_out,
+        tqdm(desc="data set", unit="row", disable=None, leave=False) as bar,
+    ):
+        with SplitWriter(out, splits, plan.formats, masked=masked) as writer:
+            for file, entries in zip(files, by_file, strict=True):
+                known = {entry.number: entry for entry in entries}
+                judge = SecondReading(file, known, plan.formats, show_returns=plan.show_returns, masked=masked)
+                for judged in judge_all(judge, chunks(file), jobs_for(file)):
+                    for written in judged.notes:
+                        writer.add(written.lines, written.tables)
+                        left_out.writelines(written.left_out)
+                        bar.update(sum(map(len, written.lines.values())) + len(written.left_out))
+        left_out.seek(0)
+        write_text(out / "left_out.jsonl", left_out)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -280,7 +275,7 @@ def app(argv: Sequence[str] | None = None) -> int:
         formats=[name for name in options.formats.split(",") if name],
         show_returns=options.show_returns,
     )
-    command = " ".join(["toolace dataset", *map(str, options.files), "--out", str(options.out)])
+    command = shlex.join(["toolace", "dataset", *(sys.argv[2:] if argv is None else argv)])
     counts = make_dataset(options.files, options.out, plan, seed=options.seed, facts={"command": command})
     if options.json:
         print(json.dumps({"out": str(options.out), **counts}))

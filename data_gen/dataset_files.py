@@ -18,13 +18,13 @@ from toolace.rows import dumps
 ROW_GROUP = 1_000
 
 
-def columns(format_name: str, dialog: Dialog) -> dict[str, Any]:
+def columns(format_name: str, dialog: Dialog, *, masked: bool = False) -> dict[str, Any]:
     """A dialog as a row of strings and lists of strings, which every reader of Parquet types the same way.
 
     Arguments, tools and meta are objects of any shape; Arrow would give every row the members of all the others. They
     are JSON text here, as OpenAI's arguments are; `toolace convert` reads them either way.
     """
-    row = FORMATS[format_name].to_row(dialog)
+    row = toolace_row(dialog, masked) if format_name == "toolace" else FORMATS[format_name].to_row(dialog)
     for key in ("tools", "meta"):
         if key in row and not isinstance(row[key], str):
             row[key] = dumps(row[key])
@@ -46,7 +46,7 @@ def _with_text(function: Mapping[str, Any]) -> dict[str, str]:
     return {"name": function["name"], "arguments": dumps(function["arguments"])}
 
 
-def _schema(format_name: str) -> Any:
+def _schema(format_name: str, masked: bool) -> Any:
     import pyarrow as pa
 
     text = pa.string()
@@ -64,9 +64,36 @@ def _schema(format_name: str) -> Any:
         ]
         return pa.schema([("messages", pa.list_(pa.struct(parts))), ("tools", text), *beside])
     if format_name == "toolace":
+        if masked:  # the other formats say it in meta
+            turns = pa.list_(pa.struct([("from", text), ("value", text), ("train", pa.bool_())]))
         return pa.schema([("system", text), ("conversations", turns)])
     own = [("system", text), ("tools", text)] if format_name == "sharegpt" else []
     return pa.schema([("conversations", turns), *own, *beside])
+
+
+def toolace_row(dialog: Dialog, masked: bool) -> dict[str, Any]:
+    """A dialog in ToolACE's form; in a data set with turns that are not trained on, every assistant turn says which.
+
+    Readers of JSON Lines take the members of objects from the first rows: a `train` that came later would be an error.
+    """
+    row = FORMATS["toolace"].to_row(dialog)
+    for turn in row["conversations"] if masked else ():
+        if turn["from"] == "assistant":
+            turn.setdefault("train", True)
+    return row
+
+
+def packed(format_name: str, rows: Sequence[Mapping[str, Any]], *, masked: bool = False) -> bytes:
+    """Rows of `columns` as an Arrow stream, to be sent between processes."""
+    import pyarrow as pa
+
+    schema = _schema(format_name, masked)
+    plain = [{name: _encodable(row.get(name)) for name in schema.names} for row in rows]
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_table(pa.Table.from_pylist(plain, schema=schema))
+    whole: bytes = sink.getvalue().to_pybytes()
+    return whole
 
 
 class SplitWriter:
@@ -76,10 +103,11 @@ class SplitWriter:
         folder: of the data set; folders of formats that are not written any more are removed.
         splits: names of the splits.
         formats: names of the Parquet formats.
+        masked: whether there are turns that are not to be trained on.
     """
 
-    def __init__(self, folder: Path, splits: Sequence[str], formats: Sequence[str]) -> None:
-        self.folder, self.splits, self.formats = folder, splits, formats
+    def __init__(self, folder: Path, splits: Sequence[str], formats: Sequence[str], *, masked: bool = False) -> None:
+        self.folder, self.splits, self.formats, self.masked = folder, splits, formats, masked
 
     def __enter__(self) -> SplitWriter:
         import pyarrow.parquet as pq
@@ -92,32 +120,35 @@ class SplitWriter:
             raise InputError(f"cannot be written ({error.strerror})", where=self.folder, fix=fix) from None
         self._lines = {s: (self._temporary / f"{s}.jsonl").open("w", encoding="utf-8") for s in self.splits}
         self._tables: dict[tuple[str, str], Any] = {}
-        self._waiting: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self._schemas = {name: _schema(name) for name in self.formats}
+        self._waiting: dict[tuple[str, str], list[Any]] = {}
         for name in self.formats:
             (self._temporary / name).mkdir()
             for split in self.splits:
                 path = self._temporary / name / f"{split}.parquet"
-                self._tables[(name, split)] = pq.ParquetWriter(path, self._schemas[name], compression="zstd")
+                self._tables[(name, split)] = pq.ParquetWriter(path, _schema(name, self.masked), compression="zstd")
                 self._waiting[(name, split)] = []
         return self
 
-    def add(self, split: str, dialog: Dialog) -> None:
-        """Adds a dialog to a split, in every format."""
-        self._lines[split].write(dumps(FORMATS["toolace"].to_row(dialog)) + "\n")
-        for name in self.formats:
-            waiting = self._waiting[(name, split)]
-            waiting.append(columns(name, dialog))
-            if len(waiting) == ROW_GROUP:
-                self._flush(name, split)
+    def add(self, lines: Mapping[str, Sequence[str]], tables: Mapping[tuple[str, str], bytes]) -> None:
+        """Adds rows: JSON lines by split, and tables that `packed` made by (format, split)."""
+        import pyarrow as pa
+
+        for split, found in lines.items():
+            self._lines[split].writelines(found)
+        for key, table in tables.items():
+            waiting = self._waiting[key]
+            waiting.append(pa.ipc.open_stream(table).read_all())
+            if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+                self._flush(*key)
 
     def _flush(self, name: str, split: str) -> None:
         import pyarrow as pa
 
         waiting = self._waiting[(name, split)]
-        rows = [{field: _encodable(row.get(field)) for field in self._schemas[name].names} for row in waiting]
-        self._tables[(name, split)].write_table(pa.Table.from_pylist(rows, schema=self._schemas[name]))
-        waiting.clear()
+        if waiting:
+            table = pa.concat_tables(waiting).combine_chunks()
+            self._tables[(name, split)].write_table(table, row_group_size=max(table.num_rows, 1))
+            waiting.clear()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,8 +203,11 @@ def _encodable(value: Any) -> Any:
 
 
 def dataset_files(folder: Path) -> list[Path]:
-    """What is published of a data set's folder: the card, JSON Lines of the splits, Parquet."""
-    found = [folder / "README.md", *(folder / f"{split}.jsonl" for split in ("train", "validation", "test"))]
+    """What is published of a data set's folder: the card, JSON Lines of the splits, Parquet, reports the card names."""
+    card = folder / "README.md"
+    found = [card, *(folder / f"{split}.jsonl" for split in ("train", "validation", "test"))]
     found += [path for name in FORMATS for path in sorted((folder / name).glob("*.parquet"))]
-    found += [folder / name for name in ("ledger.md", "ledger.svg", "decontamination.md")]
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    # A folder may hold the ledger of other rows; the card names the one of these.
+    found += [folder / name for name in ("ledger.md", "ledger.svg", "decontamination.md") if f"({name})" in text]
     return [path for path in found if path.is_file()]

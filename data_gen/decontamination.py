@@ -1,7 +1,8 @@
 """Decontamination: what a data set shares with the benchmarks it will be scored on, and leaving it out.
 
 `toolace decontaminate FILE` reports; the pipeline rejects. Compared are user turns and tools with those of the
-installed BFCL (all its versions' questions) and of the folders given with --data: other releases of BFCL, API-Bank.
+installed BFCL (every question file of the package), of its earlier versions when `toolace evaluate` has downloaded
+them, and of the folders given with --data: API-Bank, other releases of BFCL.
 """
 
 from __future__ import annotations
@@ -9,73 +10,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from data_gen.benchmark_items import Item, installed, read_folder
-from data_gen.overlap import Functions, Overlap, Requests
-from data_gen.verification.judging import source
-from data_gen.verification.ledger import Ledger
-from data_gen.verification.reading import read_dialog
-from data_gen.verification.verdict import Verdict
-from toolace import Dialog, InputError, Tool
-from toolace.rows import Row, dumps, read_rows, write_rows, write_text
+from data_gen.overlap_judge import RULE, Decontaminator, OverlapJudge, folders, known_benchmarks
+from data_gen.overlap_report import not_compared, report, summary
+from data_gen.verification.judging import READABLE, Judged, judge_all
+from data_gen.verification.moving import Moving
+from data_gen.verification.row_files import chunks, jobs_for
+from toolace import InputError
+from toolace.rows import Row, write_rows, write_text
 
-EXAMPLES = 5
+__all__ = ["Decontaminator", "decontaminate_file", "folders", "known_benchmarks", "reject_overlaps"]
 
-
-class Decontaminator:
-    """Knows the items of benchmarks; compares dialogs and tools with them.
-
-    Args:
-        items: requests and functions.
-    """
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        known = list(items)
-        self.sizes = Counter(
-            (item.benchmark, "tools" if isinstance(item.content, Tool) else "requests") for item in known
-        )
-        self.requests, self.functions = Requests(known), Functions(known)
-        self._tools: dict[int, tuple[Tool, Overlap | None]] = {}
-
-    def tool(self, tool: Tool) -> Overlap | None:
-        """The overlap of a tool; remembered, since tools come again in dialog after dialog."""
-        known = self._tools.get(id(tool))
-        if known is None or known[0] is not tool:
-            if len(self._tools) > 65_536:
-                self._tools.clear()
-            known = self._tools[id(tool)] = (tool, self.functions.overlap(tool))
-        return known[1]
-
-    def dialog(self, dialog: Dialog) -> Iterator[tuple[str, Overlap]]:
-        """(place, overlap) of every user turn and tool of a dialog that a benchmark has.
-
-        Turns are looked at one by one: two turns are no run of words.
-        """
-        for i, message in enumerate(dialog.messages):
-            found = self.requests.overlap(message.content) if message.role == "user" else None
-            if found:
-                yield f"messages[{i}]", found
-        for i, tool in enumerate(dialog.tools):
-            found = self.tool(tool)
-            if found:
-                yield f"tools[{i}]", found
-
-
-@lru_cache(maxsize=4)
-def known_benchmarks(data: tuple[Path, ...] = ()) -> Decontaminator:
-    """The installed BFCL and the benchmarks in folders, read once.
-
-    Raises:
-        InputError: bfcl-eval is not installed, or a folder holds no benchmark.
-    """
-    return Decontaminator(chain(installed(), *(read_folder(folder) for folder in data)))
+_WRITTEN = ("clean.jsonl", "overlap.jsonl", "unreadable.jsonl", "decontamination.md")
 
 
 def decontaminate_file(
@@ -83,125 +34,71 @@ def decontaminate_file(
 ) -> dict[str, Any]:
     """Writes `overlap.jsonl` (one overlap a line), `clean.jsonl` (rows without any) and `decontamination.md`.
 
+    Rows that cannot be compared go to `unreadable.jsonl`, each with the reason.
+
     Args:
-        path: dialogs in any format that verification reads, or tools (rows with a name and parameters), JSON Lines.
+        path: rows of any kind (see `OverlapJudge`), as JSON Lines or one JSON list.
         out: folder; that of `path` when None.
         data: folders with further benchmarks.
 
     Returns:
-        `{"rows", "clean", "overlapping", "kinds": {kind: rows}, "benchmarks": {name: rows}, "compared_with": {...}}`.
+        See `overlap_report.summary`; rows = clean + overlapping + unreadable.
 
     Raises:
-        InputError: the file or a folder cannot be read, or an output would replace the input.
+        InputError: the file or a folder cannot be read, no row of it can, or an output would replace the input.
     """
     path = Path(path)
     folder = path.parent if out is None else Path(out)
-    for name in ("clean.jsonl", "overlap.jsonl", "decontamination.md"):
+    for name in _WRITTEN:
         if (folder / name).resolve() == path.resolve():
             raise InputError(
                 f"would be replaced by the new {name}", where=path, fix="Choose another folder with --out."
             )
-    known = known_benchmarks(tuple(map(Path, data)))
+    known = known_benchmarks(data)
     found: list[Row] = []
-    counts: Counter[str] = Counter()
+    rules: Counter[str] = Counter()
+    unreadable: list[str] = []
 
     def clean() -> Iterator[str]:
-        for number, row in tqdm(read_rows(path), desc="decontaminate", unit="row", disable=None, leave=False):
-            counts["rows"] += 1
-            overlaps = _overlaps(known, path, number, row)
-            if overlaps:
-                found.extend(overlaps)
-                counts["overlapping"] += 1
-            else:
-                yield dumps(row) + "\n"
-        if not counts["rows"]:
+        for judged in _judged(path, known):
+            _count(judged, rules, found)
+            unreadable.extend(line for line in judged.rejected if json.loads(line)["verdict"]["rule"] == READABLE)
+            yield from judged.kept
+        if not rules:
             raise InputError("holds no rows", where=path, fix="Give a file with one JSON object on each line.")
+        if rules[READABLE] == rules.total():
+            verdict = json.loads(unreadable[0])["verdict"]
+            fix = "Give dialogs, tools, or questions of a benchmark."
+            raise InputError(f"no row can be compared; the first one {verdict['evidence']}", where=path, fix=fix)
 
     write_text(folder / "clean.jsonl", clean())
     write_rows(folder / "overlap.jsonl", found)
-    summary = _summary(counts, found, known)
-    write_text(folder / "decontamination.md", report(summary, found))
-    return summary
+    if unreadable:
+        write_text(folder / "unreadable.jsonl", unreadable)
+    else:
+        (folder / "unreadable.jsonl").unlink(missing_ok=True)
+    counts = _summary(rules, found, known)
+    write_text(folder / "decontamination.md", report(counts, found))
+    return counts
 
 
-def _overlaps(known: Decontaminator, path: Path, number: int, row: Row) -> list[Row]:
-    where = f"{path}:{number}"
-    try:
-        if isinstance(row.get("parameters"), Mapping) and "messages" not in row:
-            tool = Tool.from_json(row)
-            found = known.tool(tool)
-            pairs = [("", found)] if found else []
-            id_, texts = tool.id or tool.name, {"": f"{tool.name}: {tool.description}"}
-        else:
-            dialog = read_dialog(row)
-            pairs = list(known.dialog(dialog))
-            id_ = dialog.id or f"{path.stem}-{number}"
-            texts = {f"messages[{i}]": m.content for i, m in enumerate(dialog.messages)}
-            texts |= {f"tools[{i}]": f"{t.name}: {t.description}" for i, t in enumerate(dialog.tools)}
-    except InputError as error:
-        raise InputError(error.what, where=where, fix=error.fix) from None
-    except RecursionError:
-        raise InputError("a row is nested too deep", where=where, fix="Repair the row.") from None
-    return [
-        {
-            "id": id_,
-            "where": place,
-            "kind": overlap.kind,
-            "benchmark": overlap.benchmark,
-            "item": overlap.item,
-            "evidence": overlap.evidence,
-            "text": texts[place][:300],
-        }
-        for place, overlap in pairs
-    ]
+def _judged(path: Path, known: Decontaminator, *, tools: bool = True) -> Iterator[Judged]:
+    judge = OverlapJudge(path, known, tools=tools)
+    with tqdm(desc="decontaminate", unit="row", disable=None, leave=False) as bar:
+        for judged in judge_all(judge, chunks(path), jobs_for(path)):
+            bar.update(judged.tally.total())
+            yield judged
 
 
-def _summary(counts: Mapping[str, int], found: Sequence[Row], known: Decontaminator) -> dict[str, Any]:
-    def rows_by(key: str) -> dict[str, int]:
-        pairs = {(row["id"], row[key]) for row in found}
-        return dict(sorted(Counter(value for _, value in pairs).items()))
-
-    sizes: dict[str, dict[str, int]] = {}
-    for (benchmark, what), count in sorted(known.sizes.items()):
-        sizes.setdefault(benchmark, {})[what] = count
-    overlapping = counts.get("overlapping", 0)
-    return {
-        "rows": counts["rows"],
-        "clean": counts["rows"] - overlapping,
-        "overlapping": overlapping,
-        "kinds": rows_by("kind"),
-        "benchmarks": rows_by("benchmark"),
-        "compared_with": sizes,
-    }
+def _count(judged: Judged, rules: Counter[str], found: list[Row]) -> None:
+    found.extend(judged.notes)
+    for (_, _, rule), count in judged.tally.items():
+        rules[rule] += count
 
 
-def report(summary: Mapping[str, Any], found: Sequence[Row]) -> str:
-    """The report as Markdown: numbers by kind and benchmark, and examples of each kind."""
-    share = 100 * summary["overlapping"] / summary["rows"]
-    lines = [
-        "# Overlap with benchmarks",
-        "",
-        f"{summary['overlapping']} of {summary['rows']} rows ({share:.2f} %) share something with a benchmark.",
-        "",
-        "| compared with | requests | functions |",
-        "| --- | ---: | ---: |",
-    ]
-    for name, sizes in summary["compared_with"].items():
-        lines.append(f"| {name} | {sizes.get('requests', 0)} | {sizes.get('tools', 0)} |")
-    for title, key in (("kind of overlap", "kinds"), ("benchmark", "benchmarks")):
-        lines += ["", f"| {title} | rows |", "| --- | ---: |"]
-        lines += [f"| {name} | {count} |" for name, count in summary[key].items()]
-    for kind in summary["kinds"]:
-        examples = [row for row in found if row["kind"] == kind][:EXAMPLES]
-        lines += ["", f"## {kind}", ""]
-        lines += [
-            f"- {_cell(row['text'])}: {_cell(row['evidence'])} ({row['benchmark']}, {row['item']})" for row in examples
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split())[:200].replace("|", "\\|").encode("utf-8", "backslashreplace").decode()
+def _summary(rules: Counter[str], found: Sequence[Row], known: Decontaminator) -> dict[str, Any]:
+    overlapping = sum(count for rule, count in rules.items() if rule.startswith(RULE))
+    return summary(rules.total(), overlapping, rules[READABLE], found, known.sizes)
 
 
 def reject_overlaps(
@@ -209,7 +106,8 @@ def reject_overlaps(
 ) -> dict[str, Any]:
     """Moves the dialogs of `verified.jsonl` that overlap with a benchmark to `rejected.jsonl`.
 
-    The verdict's rule is `decontamination.<kind>`. The ledger, when there is one, is brought up to date.
+    The verdict's rule is `decontamination.<kind>`. The ledger, when there is one, is brought up to date;
+    `decontamination.json` and `decontamination.md` say what was found. All files change together, or none.
 
     Args:
         folder: where verification wrote.
@@ -219,43 +117,33 @@ def reject_overlaps(
 
     Returns:
         The counts with the moved rows in their new place.
+
+    Raises:
+        InputError: a file cannot be read, or the ledger is of other rows.
     """
     folder = Path(folder)
-    known = known_benchmarks(tuple(map(Path, data)))
+    known = known_benchmarks(data)
+    found: list[Row] = []
     rules: Counter[str] = Counter()
-    moved: Counter[tuple[str, str, str]] = Counter()
-    rejected: list[str] = []
-
-    def kept() -> Iterator[str]:
-        for _, row in read_rows(folder / "verified.jsonl"):
-            dialog = read_dialog(row)
-            place, overlap = next(
-                ((p, o) for p, o in known.dialog(dialog) if tools or not p.startswith("tools")), ("", None)
-            )
-            if overlap is None:
-                yield dumps(row) + "\n"
-                continue
-            rule = f"decontamination.{overlap.kind}"
-            verdict = Verdict.reject(rule, f"{overlap.benchmark} {overlap.item}: {overlap.evidence}", place)
-            rejected.append(dumps({**row, "verdict": verdict.to_json()}) + "\n")
-            rules[rule] += 1
-            moved[(dialog.type, source(dialog), rule)] += 1
-
-    write_text(folder / "verified.jsonl", kept())
-    if rejected:
-        before = (folder / "rejected.jsonl").read_text(encoding="utf-8")
-        write_text(folder / "rejected.jsonl", chain([before], rejected))
-    if (folder / "ledger.json").exists():
-        ledger = Ledger.read(folder)
-        for (kind, origin, rule), count in sorted(moved.items()):
-            ledger = ledger.moved({(kind, origin): count}, rule)
-        ledger.write(folder)
-    total = rules.total()
+    with Moving(folder) as moving:
+        for judged in _judged(folder / "verified.jsonl", known, tools=tools):
+            _count(judged, rules, found)
+            for line in judged.kept:
+                moving.keep(line)
+            for line in judged.rejected:
+                moving.write("rejected.jsonl", line)
+            moving.moved.update({key: count for key, count in judged.tally.items() if key[2]})
+        rejected = {rule: count for rule, count in sorted(rules.items()) if rule}
+        told = _summary(rules, found, known)
+        if rules:
+            moving.write("decontamination.json", json.dumps(told, indent=1) + "\n")
+            moving.write("decontamination.md", report(told, found))
+    total = sum(rejected.values())
     result = {
         **counts,
         "kept": counts["kept"] - total,
         "rejected": counts["rejected"] + total,
-        "rules": {**counts["rules"], **dict(sorted(rules.items()))},
+        "rules": {**counts["rules"], **rejected},
     }
     assert result["in"] == result["kept"] + result["rejected"], "a row was lost on the way"
     return result
@@ -266,11 +154,14 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="toolace decontaminate",
         description="Reports what a data set shares with BFCL and other benchmarks: requests and tools.",
-        epilog="writes overlap.jsonl, clean.jsonl (the rows without overlap) and decontamination.md\n"
+        epilog="writes overlap.jsonl, clean.jsonl (the rows without overlap) and decontamination.md; unreadable.jsonl\n"
+        "too, when rows could not be compared\n"
         "example: toolace decontaminate runs/demo/train.jsonl --out checked --data bfcl_v3 --data api_bank",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    result.add_argument("file", type=Path, metavar="FILE", help="dialogs or tools, JSON Lines")
+    result.add_argument(
+        "file", type=Path, metavar="FILE", help="dialogs, tools or questions: JSON Lines or a JSON list"
+    )
     result.add_argument("--out", type=Path, metavar="DIR", help="folder for the files (default: beside FILE)")
     result.add_argument(
         "--data",
@@ -286,19 +177,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def app(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code: 0, or 1 with --strict when rows overlap.
+    """Runs the command; returns the exit code: 0, or 1 with --strict when rows overlap or cannot be compared.
 
     Raises:
         InputError: see `decontaminate_file`.
     """
     options = parser().parse_args(argv)
-    summary = decontaminate_file(options.file, options.out, options.data)
+    counts = decontaminate_file(options.file, options.out, options.data)
     folder = options.out or options.file.parent
     if options.json:
-        print(json.dumps({"file": str(options.file), "out": str(folder), **summary}))
+        print(json.dumps({"file": str(options.file), "out": str(folder), **counts}))
     else:
-        print(f"{summary['rows']} rows: {summary['clean']} clean, {summary['overlapping']} overlap with a benchmark")
-        for name, count in summary["kinds"].items():
+        print(f"{counts['rows']} rows: {counts['clean']} clean, {counts['overlapping']} overlap with a benchmark")
+        for name, count in counts["kinds"].items():
             print(f"  {count:>7}  {name}")
+        if counts["unreadable"]:
+            print(f"{counts['unreadable']} rows could not be compared: {folder / 'unreadable.jsonl'}")
+        for name in not_compared(counts["compared_with"]):
+            print(f"not compared with {name}: give the folder of its files with --data")
         print(f"{folder / 'overlap.jsonl'}, {folder / 'clean.jsonl'}, {folder / 'decontamination.md'}")
-    return 1 if options.strict and summary["overlapping"] else 0
+    return 1 if options.strict and counts["overlapping"] + counts["unreadable"] else 0

@@ -19,7 +19,7 @@ import yaml
 
 from data_gen.dataset_files import dataset_files
 from toolace import InputError
-from toolace.rows import sha256
+from toolace.rows import read_rows, sha256
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
@@ -37,30 +37,65 @@ def plan(folder: str | Path) -> list[PublishedFile]:
     """What would be published of a data set's folder: the card, the splits, the Parquet files, the ledger.
 
     Raises:
-        InputError: the folder is no data set, or its card names files that are not there.
+        InputError: the folder is no data set, or a file that its card names is not there, cannot be read, or holds
+            another number of rows than it says.
     """
     folder = Path(folder)
     if not (folder / "README.md").is_file() or not (folder / "train.jsonl").is_file():
         fix = "Give a folder that toolace generate or toolace dataset has written."
         raise InputError("holds no README.md and train.jsonl", where=folder, fix=fix)
-    for path in _card_files(folder / "README.md"):
-        if not (folder / path).is_file():
-            fix = "Make the data set again."
-            raise InputError(f"names {path}, which is not there", where=folder / "README.md", fix=fix)
+    for path, told in _card_files(folder / "README.md"):
+        _check_file(folder, path, told)
     found = dataset_files(folder)
     return [PublishedFile(str(path.relative_to(folder)), path.stat().st_size, sha256(path)) for path in found]
 
 
-def _card_files(card: Path) -> list[str]:
-    """The data files that the card's header names."""
+_AGAIN = "Make the data set again."
+
+
+def _card_files(card: Path) -> list[tuple[str, int]]:
+    """(path, rows) of the data files that the card's header names, and of the splits' JSON Lines."""
     text = card.read_text(encoding="utf-8")
     parts = text.split("---\n")
     try:
         header = yaml.safe_load(parts[1]) if len(parts) > 2 and not parts[0] else {}
-        return [item["path"] for config in header.get("configs", []) for item in config["data_files"]]
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
-        fix = "Make the data set again."
-        raise InputError("has a header that cannot be read", where=card, fix=fix) from None
+        rows = {
+            (info["config_name"], split["name"]): int(split["num_examples"])
+            for info in header.get("dataset_info", [])
+            for split in info["splits"]
+        }
+        found = [
+            (str(item["path"]), rows[(config["config_name"], item["split"])])
+            for config in header.get("configs", [])
+            for item in config["data_files"]
+        ]
+        lines = {f"{split}.jsonl": count for (_, split), count in rows.items()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+        raise InputError("has a header that cannot be read", where=card, fix=_AGAIN) from None
+    return [*found, *((path, count) for path, count in lines.items() if path not in dict(found))]
+
+
+def _check_file(folder: Path, path: str, told: int) -> None:
+    """What is published can be read, and holds as many rows as its card says."""
+    file = folder / path
+    if not file.is_file():
+        raise InputError(f"names {path}, which is not there", where=folder / "README.md", fix=_AGAIN)
+    rows = _parquet_rows(file) if file.suffix == ".parquet" else sum(1 for _ in read_rows(file))
+    if rows != told:
+        raise InputError(f"holds {rows} rows, and the card says {told}", where=file, fix=_AGAIN)
+
+
+def _parquet_rows(file: Path) -> int:
+    """How many rows a Parquet file holds; every page of it is read, so that one cut short is found."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as table:
+            return sum(batch.num_rows for batch in table.iter_batches())
+    except (pa.ArrowException, OSError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"is no Parquet file that can be read ({problem})", where=file, fix=_AGAIN) from None
 
 
 def publish(

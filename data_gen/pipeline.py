@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_gen.dataset import make_dataset
-from data_gen.decontamination import reject_overlaps
+from data_gen.decontamination import folders, reject_overlaps
 from data_gen.dialog_generation.generation import write_offline
 from data_gen.dialog_generation.guided_offline import write_guided
 from data_gen.settings import GenerateSettings, ToolSettings, plain
@@ -17,9 +19,12 @@ from data_gen.tool_synthesis.synthesis import OUTPUTS, build
 from data_gen.verification.verify import verify_file
 from toolace import InputError
 from toolace.rows import sha256
-from toolace.runs import Run, code_digest, versions
+from toolace.runs import Run, code_digest, command_line, versions
 
-VERIFIED = ("verified.jsonl", "rejected.jsonl", "ledger.json", "ledger.md", "ledger.svg")
+VERIFIED = (
+    "verified.jsonl", "rejected.jsonl", "ledger.json", "ledger.md", "ledger.svg", "decontamination.json",
+    "decontamination.md",
+)  # fmt: skip
 # What is installed decides the tools, the prompts and the decontamination.
 CORPORA = ("botocore", "google-api-python-client", "bfcl-eval")
 
@@ -112,7 +117,11 @@ def make_verified(run: Run, settings: GenerateSettings) -> dict[str, Any]:
         counts = verify_file(dialogs, run.folder, ledger=True)
         return reject_overlaps(run.folder, counts, settings.decontamination.data)
 
-    facts = {"corpora": versions(CORPORA), "code": _code(), "decontamination": plain(settings.decontamination)}
+    facts = {
+        "corpora": versions(CORPORA), "code": _code(), "decontamination": plain(settings.decontamination),
+        # Earlier versions of BFCL count from when they were downloaded.
+        "benchmarks": [folder.name for folder in folders(settings.decontamination.data)],
+    }  # fmt: skip
     return run.stage("verify", work, settings=facts, inputs=[dialogs], outputs=list(VERIFIED))
 
 
@@ -128,11 +137,38 @@ def make_training_set(run: Run, settings: GenerateSettings, seed: int) -> dict[s
             if not stream.read(1):
                 fix = "Read rejected.jsonl for the reasons, and change generate.dialogs."
                 raise InputError("no dialog passed verification", where=run.folder / "rejected.jsonl", fix=fix)
-        facts = {"name": run.folder.name, "ledger": run.folder / "ledger.json"}
+        facts = {
+            "name": run.folder.name, "command": _command(sys.argv),
+            "recipe": {"seed": seed, "generate": _published(plain(settings))},
+        }  # fmt: skip
         return make_dataset([verified], run.folder, settings.dataset, seed=seed, facts=facts)
 
     facts = {"dataset": plain(settings.dataset), "seed": seed, "code": _code()}
-    return run.stage("dataset", work, settings=facts, inputs=[verified], outputs=files)
+    inputs = [verified, run.folder / "ledger.json", run.folder / "decontamination.json"]
+    return run.stage("dataset", work, settings=facts, inputs=inputs, outputs=files)
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command that made the data set, with any folder of its own: the same rows have the same card."""
+    words = list(argv)
+    for i, word in enumerate(words):
+        if word == "--out" and i + 1 < len(words):
+            words[i + 1] = "FOLDER"
+        elif word.startswith("--out="):
+            words[i] = "--out=FOLDER"
+    return command_line(words)
+
+
+# Where a server stands and which variable holds its key is nobody's business but the maker's.
+_PRIVATE = ("base_url", "api_key_env", "headers", "proxy")
+
+
+def _published(settings: Any) -> Any:
+    """Settings as the card shows them: without what is not set, and without the maker's servers."""
+    if isinstance(settings, Mapping):
+        shown = {key: _published(value) for key, value in settings.items() if key not in _PRIVATE}
+        return {key: value for key, value in shown.items() if value is not None}
+    return [_published(value) for value in settings] if isinstance(settings, (list, tuple)) else settings
 
 
 def run_pipeline(run: Run, settings: GenerateSettings, seed: int) -> dict[str, dict[str, Any]]:

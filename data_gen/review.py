@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from data_gen.review_page import page
-from data_gen.verification.judging import digest
+from data_gen.verification.judging import READABLE, digest
 from data_gen.verification.reviews import read_reviews
 from toolace import InputError
 from toolace.rows import Row, RowLog, read_rows, write_text
@@ -88,13 +88,13 @@ def _keep_first(group: list[tuple[str, Candidate]], item: tuple[str, Candidate],
 
 
 def _candidate(row: Row) -> Candidate | None:
-    if not isinstance(row.get("messages"), list):
-        return None  # no dialog could be read from it; there is nothing to overrule
     said = row.get("verdict")
     verdict: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
+    if not isinstance(row.get("messages"), list) or verdict.get("rule") == READABLE:
+        return None  # no dialog could be read from it; there is nothing to overrule
     rule, where = str(verdict.get("rule") or ""), str(verdict.get("where") or "")
     evidence = str(verdict.get("evidence") or "") + (f" ({where})" if where else "")
-    plain = {key: value for key, value in row.items() if key != "verdict"}
+    plain = {key: value for key, value in row.items() if key not in ("verdict", "cost")}
     return Candidate(digest(plain), rule, evidence, plain)
 
 

@@ -33,12 +33,11 @@ class Narrowed(AnswerSchema):
 
     def __init__(self, base: AnswerSchema, schema: Mapping[str, Any]) -> None:
         self.name, self.schema, self.check = base.name, dict(schema), None
-        self.text = dumps(self.schema)
         self.__dict__["validator"] = _Quick(base)  # in the place where AnswerSchema keeps what it compiles
 
     def judged_by(self, check: Callable[[Any], str]) -> Narrowed:
         """The same with a check of what the narrowing adds, which returns what is wrong, or ""."""
-        _ = self.response_format  # computed once for all that are judged differently
+        _ = self.sent, self.canonical  # computed once for all that are judged differently
         judged = copy.copy(self)
         judged.check = check
         return judged

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_gen.dialog_generation.assistant import OfflineAssistant
+from data_gen.dialog_generation.facts import earlier_facts
 from data_gen.dialog_generation.kinds import chat
 from data_gen.dialog_generation.phrases import phrases_of
-from data_gen.dialog_generation.tool import ERROR_START, OfflineTool
+from data_gen.dialog_generation.tool import ERROR_START, PASSED, OfflineTool
 from data_gen.dialog_generation.tool_lists import ToolLists, linked
 from data_gen.dialog_generation.user import OfflineUser, noun_of
 from data_gen.dialog_generation.values import NoValue
@@ -106,20 +107,27 @@ class DialogBuilder:
         calls = messages[-1].calls
         if not calls:
             return messages
-        messages = messages + self._results(messages[-1], tools)
+        messages = messages + self._results(messages, tools)
         if len(calls) == 1 and messages[-2].content.startswith(ERROR_START) and self.rng.random() < RECOVERED:
             tool = next(tool for tool in tools if tool.name == calls[0].name)
-            corrected = self.user.correct(tool, calls[0])
+            if self.tool.blamed == PASSED:
+                corrected: tuple[str, Call] | None = (self.user.insist(), calls[0])
+            else:
+                corrected = self.user.correct(tool, calls[0], self.tool.blamed)
             if corrected:
                 again = Message("assistant", calls=(corrected[1],))
                 messages = [*messages, Message("user", corrected[0]), again]
-                messages += self._results(again, tools, fails=False)
+                messages += self._results(messages, tools, fails=False)
         return messages
 
-    def _results(self, asking: Message, tools: Sequence[Tool], fails: bool | None = None) -> list[Message]:
+    def _results(self, messages: Sequence[Message], tools: Sequence[Tool], fails: bool | None = None) -> list[Message]:
+        """The results of the last message's calls, and a summary of them."""
         by_name = {tool.name: tool for tool in tools}
         forced: dict[str, Any] | None = {} if fails is False else None
-        pairs = [(call.name, self.tool.answer(by_name[call.name], call, forced)) for call in asking.calls]
+        pairs = []
+        for call in messages[-1].calls:
+            known = earlier_facts(messages, call)
+            pairs.append((call.name, self.tool.answer(by_name[call.name], call, forced, known)))
         answers = [Message("tool", content, name=name) for name, content in pairs]
         return [*answers, Message("assistant", self.assistant.summarise(pairs))]
 

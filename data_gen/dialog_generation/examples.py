@@ -18,6 +18,7 @@ _QUOTED = re.compile(r"[\"'`“‘]([^\"'`“”’]{1,60})[\"'`”’]")
 _STAND_IN = re.compile(r"[{}<>*\\]|\b(?:YYYY|MM|DD|[xX]{3,}|UUID|foo|bar|example)\b|EXAMPLE")
 # Real documents go on after an example ("BOS for Boston, which ..."): only what looks like a value is taken.
 _LONGEST_WORDS = 8
+_EXPLAINED = re.compile(r"^([A-Z0-9-]{2,8}) for .*")
 _LISTED = frozenset(("or", "and"))
 
 
@@ -35,11 +36,18 @@ def examples(description: str) -> tuple[str, ...]:
     else:
         end = _END.search(said)
         last = end is None or not said[end.end() :].strip()
-        said = said[: end.start()] if end else said
+        # The bracket that ends "=SUM(B2:B13)" is a part of it.
+        closes = (
+            end is not None
+            and end[0].startswith(")")
+            and said[: end.start()].count("(") > said[: end.start()].count(")")
+        )
+        said = said[: end.start() + closes] if end else said
         found = [part for half in re.split(r"\s+or\s+", said.rstrip(".")) for part in _listed(half)]
         # In the middle of a text only single words are surely values: "for example in UIs which allow ..." is prose.
         found = [value for value in found if last or " " not in value.strip()]
-    found = [value.strip() for value in found]
+    # "BOS for Boston": the code is the value.
+    found = [_EXPLAINED.sub(r"\1", value.strip()) for value in found]
     return tuple(dict.fromkeys(value for value in found if _is_value(value)))
 
 
@@ -59,13 +67,21 @@ def _is_value(text: str) -> bool:
 _VARIED = re.compile(r"(?=[^\s]*\d)[A-Za-z0-9_./:-]{3,}")
 
 
+_YEAR = re.compile(r"(?:19[5-9]|20[0-4])\d")
+
+
 def varied(example: str, rng: random.Random) -> str:
     """Another value of the same build: every digit drawn anew, the first of a number never 0; text stays as it is."""
     if not _VARIED.fullmatch(example):
         return example
 
+    shift = rng.randrange(-4, 3)
+
     def number(match: re.Match[str]) -> str:
         digits = match[0]
+        # Years move together: "2024-2025" becomes "2021-2022".
+        if _YEAR.fullmatch(digits):
+            return str(int(digits) + shift)
         # Small numbers mean something ("1d20+3"); a zero in front says how many digits there are.
         if len(digits) < 3:
             return digits

@@ -34,6 +34,32 @@ def result_range(word: str) -> tuple[float, float] | None:
     return (low_high[0], low_high[1]) if low_high else None
 
 
+def book_source(word: str, kind: str) -> Mapping[str, Any] | None:
+    """What the book says of a result's member of this name, as part of a schema; None when it says nothing."""
+    if kind == "string":
+        named = result_kind(word)
+        return {"kind": named} if named else None
+    bounds = result_range(word)
+    return {"minimum": bounds[0], "maximum": bounds[1]} if bounds else None
+
+
+def member_source(said: str, kind: str) -> Mapping[str, Any] | None:
+    """The same for the words of a name: all of them, the thing before "name" or "per", the last, in this order."""
+    counted = said.split(" per ")[0]
+    things = [said, counted]
+    if kind == "string":
+        if said.endswith((" at", " time")):
+            return {"kind": "moment"}
+        for ending in (" name", " title"):
+            things += [said.removesuffix(ending).split(" ")[-1]] if said.endswith(ending) else []
+        lists = _book()["lists"]
+        named = next((thing for thing in things[2:] if thing in lists), "")
+        if named:
+            return {"kind": named}
+    things.append(counted.split(" ")[-1] if said else "")
+    return next((found for thing in things if (found := book_source(thing, kind))), None)
+
+
 def chit_chat() -> list[tuple[str, str]]:
     """Pairs (what the user says, what the assistant answers) that need no tool."""
     return [tuple(pair) for pair in _book()["chit_chat"]]
@@ -88,6 +114,10 @@ _PLAIN_WORDS = "blue green north prod staging daily main backup test alpha orion
 _PLAIN = _PLAIN_WORDS.split()
 _THINGS_WORDS = "server data bucket pipeline report table queue cluster logs gateway project topic"
 _THINGS = _THINGS_WORDS.split()
+_STEMS = ("summer", "team", "sales", "budget", "trip", "weekly", "family", "spring", "client", "open", "march", "final")
+_STEM_ENDS = ("list", "notes", "overview", "2025", "report", "plan", "summary", "export", "v2", "copy", "results")
+_SERVICES = ("ec2", "lambda", "rds", "sns", "sqs", "ecs", "glue", "batch")
+_REGIONS = ("eu-west-1", "us-east-1", "us-west-2", "ap-south-1", "eu-central-1", "sa-east-1")
 _MADE: dict[str, Any] = {
     "date": lambda rng: day(rng).isoformat(),
     "time": lambda rng: f"{rng.randrange(6, 23):02d}:{rng.choice((0, 15, 30, 45)):02d}",
@@ -103,6 +133,13 @@ _MADE: dict[str, Any] = {
     "phone": lambda rng: f"+{rng.choice((1, 33, 44, 49))} 555 {rng.randrange(100, 999)} {rng.randrange(1000, 9999)}",
     "moment": lambda rng: f"{day(rng)}T{rng.randrange(24):02d}:{rng.choice((0, 15, 30, 45)):02d}:00Z",
     "ipv4": lambda rng: ".".join(str(rng.randrange(1, 255)) for _ in range(4)),
+    "arn": lambda rng: (
+        f"arn:aws:{rng.choice(_SERVICES)}:{rng.choice(_REGIONS)}:{rng.randrange(10**11, 10**12)}:"
+        f"{rng.choice(_THINGS)}/{rng.choice(_PLAIN)}-{rng.randrange(10, 100)}"
+    ),
+    "cell": lambda rng: f"{rng.choice('ABCDEFGH')}{rng.randrange(2, 60)}",
+    "stem": lambda rng: f"{rng.choice(_STEMS)}_{rng.choice(_STEM_ENDS)}",
+    "region": lambda rng: rng.choice(_REGIONS),
     "uuid": lambda rng: str(UUID(int=rng.getrandbits(128), version=4)),
     "address": lambda rng: f"{rng.randrange(1, 400)} {by_kind('street_name', rng)}, {by_kind('city', rng)}",
     "street": lambda rng: by_kind("street_name", rng),
@@ -122,6 +159,17 @@ _NAME_KINDS = tuple(
     (re.compile(rf"(?:^|_)(?:{pattern})(?:_|$)"), kind)
     for pattern, kind in (
         (r"e_?mails?", "email"),
+        (r"ip_?(?:v4_?)?(?:addr|address|addresses)?$", "ipv4"),
+        (r"(?:language|lang|locale)_?codes?$|locale$", "language_code"),
+        (r"country_?codes?$", "country_code"),
+        (r"months?$|period$", "month"),
+        (r"years?$", "year"),
+        (r"cell$", "cell"),
+        (
+            r"(?:\w+_by|(?:reader|member|customer|client|patient|student|teacher|guest|host|owner|applicant|candidate|"
+            r"employee|driver|tenant|renter|buyer|speaker|invitee|person|organi[sz]er|assignee|borrower)(?:_name)?)$",
+            "person",
+        ),
         (r"phone|mobile", "phone"),
         (r"(?:ur[li]|endpoint|link)$", "url"),
         (r"dates?|day$", "date"),
@@ -135,7 +183,9 @@ _NAME_KINDS = tuple(
         (r"last_?name|surname", "last_name"),
         (r"user_?name|login", "username"),
         (r"file_?name|file|path$", "file"),
-        (r"(?:ids?|arn|key|token|number|no|code|ref)$|identifier", "id"),
+        (r"arns?$", "arn"),
+        (r"region$", "region"),
+        (r"(?:ids?|key|token|number|no|code|ref)$|identifier", "id"),
         (r"description|comment|message|text|content|reason|title|summary", "sentence"),
     )
 )

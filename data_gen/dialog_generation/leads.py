@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from data_gen.dialog_generation.tasks import VERBS
+
 PLAIN = (
     "{}", "{}", "{} for me", "{} now", "can you {}", "could you {}", "would you {}", "can you {} for me",
     "could you {} for me", "could you please {}", "would you kindly {}", "can I ask you to {}", "may I ask you to {}",
@@ -80,7 +82,10 @@ def _vague_leads(verb: str) -> tuple[str, ...]:
     return next((leads for verbs, leads in _HINTS if verb in verbs), _OTHER)
 
 
-_PARTICLE = re.compile(r"^(?:me|up|on|for|how|whether|what|in which|out)\b ?")
+_PARTICLE = re.compile(r"^(?:me|up|on|for|out)\b ?")
+_ORDER_AFTER = re.compile(rf" and (?={'|'.join(sorted(VERBS))}\b)")
+# "how a poll stands": a clause, which no hint can be about.
+_CLAUSE = re.compile(r"^(?:(?:in|on|at|for|to|by|from) )?(?:how|whether|what|which|when|where|why|who|that|if)\b")
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +96,8 @@ def openers(tasks: tuple[str, ...], name: str) -> tuple[tuple[str, ...], tuple[s
     for task in tasks:
         verb, _, thing = task.partition(" ")
         # "look up a bill and return its sum": a hint names the bill alone.
-        thing = _PARTICLE.sub("", thing).split(" and ")[0].split(", ")[0]
+        thing = _ORDER_AFTER.split(_PARTICLE.sub("", thing))[0].split(", ")[0]
+        thing = "" if _CLAUSE.match(thing) else thing
         vague += [lead.replace("{}", thing) for lead in _vague_leads(verb)] if thing else []
     close = (f"use {name} to {tasks[0]}", f"call {name}", f"run {name} to {tasks[0]}", f"I need a call of {name}")
     return plain, tuple(vague) or plain, close

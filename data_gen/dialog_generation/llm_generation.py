@@ -180,7 +180,7 @@ class _Stage:
             scene = at_level(by_id[id_], result.level)
             chosen[id_] = scene
             row = self.rows[scene.key]
-            row["dialog"]["meta"]["guidance"] = result.rounds
+            row["dialog"]["meta"]["guidance"] = {"loss": round(result.loss, 4), "rounds": result.rounds}
             if not result.inside and guidance.settings.outside == "drop":
                 low, high = guidance.settings.low, guidance.settings.high
                 verdict = Verdict.reject("guidance.outside", f"loss {result.loss:.3f}, wanted {low} to {high}")

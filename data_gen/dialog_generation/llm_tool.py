@@ -12,8 +12,9 @@ from typing import Any
 
 from data_gen.dialog_generation.agents import Scene, transcript
 from data_gen.dialog_generation.answers import Narrowed, defined, misfit, object_of, sendable
-from data_gen.dialog_generation.offline_players import earlier_facts
+from data_gen.dialog_generation.facts import earlier_facts
 from data_gen.dialog_generation.phrases import words
+from data_gen.verification.identity import remembered
 from toolace import Call, Message, Tool
 from toolace.chat import ChatModel, ChatRequest, Sampling
 from toolace.rows import dumps
@@ -83,6 +84,7 @@ def _schema(asked: Sequence[_Asked]) -> AnswerSchema:
     return Narrowed(RESULTS, object_of(members)).judged_by(lambda value: _unfit(value, asked))
 
 
+@remembered
 def _returns(tool: Tool) -> dict[str, Any]:
     return sendable(tool.returns) or {"type": "object"}
 

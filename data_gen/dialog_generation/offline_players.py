@@ -5,14 +5,14 @@ Each draws from a generator of its scene and place, so that it says the same whe
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from data_gen.dialog_generation.agents import Aim, Decision, Rejected, Scene, Wish
 from data_gen.dialog_generation.assistant import OfflineAssistant
+from data_gen.dialog_generation.facts import earlier_facts, objects, parsed
 from data_gen.dialog_generation.kinds import chat
-from data_gen.dialog_generation.phrases import phrases_of, words
+from data_gen.dialog_generation.phrases import phrases_of
 from data_gen.dialog_generation.tool import OfflineTool
 from data_gen.dialog_generation.user import OfflineUser, noun_of
 from data_gen.dialog_generation.values import NoValue
@@ -106,38 +106,12 @@ class OfflineToolPlayer:
         for i, call in enumerate(calls):
             tool = OfflineTool(scene.rng("tool", len(messages), i), scene.errors)
             known = earlier_facts(messages, call)
-            # Handed facts mean a thing that exists; whether the call fails is drawn all the same.
-            fails = bool(known) and tool.rng.random() < scene.errors
             try:
-                texts.append(tool.answer(by_name[call.name], call, known if known and not fails else None))
+                texts.append(tool.answer(by_name[call.name], call, known=known))
             except NoValue as error:
                 evidence = f"the offline tool cannot answer {call.name} ({error})"
                 raise Rejected("offline.no_value", evidence) from None
         return texts
-
-
-def earlier_facts(messages: Sequence[Message], call: Call) -> dict[str, Any]:
-    """What earlier results say of the thing that a call names: the members beside an equal value of an argument.
-
-    An order that was created in one turn is then the same order in a later one.
-    """
-    facts: dict[str, Any] = {}
-    for message in messages:
-        for thing in _objects(_parsed(message.content)) if message.role == "tool" else ():
-            if _is_named(thing, call.arguments):
-                facts |= {name: value for name, value in thing.items() if isinstance(value, (str, int, float))}
-    return {name: value for name, value in facts.items() if name not in call.arguments}
-
-
-def _is_named(thing: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    """Whether an argument names the thing: `order_id` of the call is its `order_id` or its `id`."""
-    for member, value in thing.items():
-        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
-            continue
-        for name, given in arguments.items():
-            if given == value and (words(name) == words(member) or words(name).endswith(f" {words(member)}")):
-                return True
-    return False
 
 
 def suggestions(tool: Tool, scene: Scene, place: int, optional_share: float) -> dict[str, Any]:
@@ -181,26 +155,7 @@ def _from_results(value: Any, turn: Sequence[Message]) -> Any:
         return value
     member = value.removeprefix(FROM_RESULT)
     for message in reversed(turn):
-        for thing in _objects(_parsed(message.content)) if message.role == "tool" else ():
+        for thing in objects(parsed(message.content)) if message.role == "tool" else ():
             if isinstance(thing.get(member), (str, int)):
                 return thing[member]
     raise Rejected("offline.no_value", f"no result says {member!r}")
-
-
-def _parsed(content: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every object in a JSON value, outer ones first."""
-    stack = [value]
-    while stack:
-        node = stack.pop(0)
-        if isinstance(node, Mapping):
-            yield node
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)

@@ -19,9 +19,12 @@ from data_gen.verification.identity import remembered
 from toolace import Tool
 
 __all__ = [
-    "QUESTION_STYLES", "SLOT", "STYLES", "Phrases", "at_level", "gerund", "imperative", "phrases_of", "slots", "words",
+    "CLOUD", "QUESTION_STYLES", "SLOT", "STYLES", "Phrases", "at_level", "gerund", "imperative", "phrases_of", "slots",
+    "words",
 ]  # fmt: skip
 
+# Documents of cloud services.
+CLOUD = ("aws:", "google:", "openapi:")
 SLOT = re.compile(r"\{(=?)(\w+)\}")
 
 
@@ -82,7 +85,9 @@ def _from_schema(tool: Tool) -> Phrases:
         noun, parameter = subject
         named = re.compile(rf"\b{_ARTICLE} {re.escape(noun)}\b")
         plain += openers(tuple(named.sub(f"{noun} {{={parameter}}}", o, count=1) for o in orders), tool.name)[0]
-    specs = {name: _with_say(name, spec) for name, spec in tool.properties.items()}
+    # What cloud services name unknown things ("blue-bucket") is odd anywhere else.
+    unnamed = "name" if tool.id.startswith(CLOUD) else "proper"
+    specs = {name: _with_say(name, spec, unnamed) for name, spec in tool.properties.items()}
     return Phrases(plain, specs, vague=vague, close=close)
 
 
@@ -129,7 +134,7 @@ _STYLES = {
 }  # fmt: skip
 _SAYS = tuple(dict.fromkeys(say for says in _STYLES.values() for say in says))
 # "opens at 10:00", "began on 2025-03-01": a name that ends so is no noun.
-_SAYS_LINKED = ("{plain} {{}}", "{plain}: {{}}")
+_SAYS_LINKED = ("{plain} {{}}",)
 _LINK_WORDS = "on at by from to in for of with about until as off after before"
 _LINKS = frozenset(_LINK_WORDS.split())
 STYLES = tuple(_STYLES)
@@ -138,6 +143,24 @@ QUESTION_STYLES = ("with", "using", "list")
 
 _SAYS_TRUE = ("with {} on", "{} enabled", "set {} to true", "{}: yes", "{} should be on", "I want {} on")
 _SAYS_FALSE = ("with {} off", "{} disabled", "set {} to false", "{}: no", "{} should be off", "I want {} off")
+# The same for a list of values.
+_STYLES_LIST = {
+    "with": ("with {plain} {{}}", "with {{}} as the {plain}", "with {{}} for the {plain}", "with these {plain}: {{}}"),
+    "using": ("using {{}} as the {plain}", "using {{}} for the {plain}", "the {plain} being {{}}"),
+    "is": ("the {plain} are {{}}", "the {plain} should be {{}}", "the {plain} must be {{}}"),
+    "take": ("for the {plain} take {{}}", "for the {plain} use {{}}", "take {{}} as the {plain}"),
+    "list": ("{plain}: {{}}", "{plain} {{}}"),
+}  # fmt: skip
+_SAYS_LIST = tuple(dict.fromkeys(say for says in _STYLES_LIST.values() for say in says))
+# "include_price": what the result is to hold as well.
+_SAYS_INCLUDE = (
+    "include the {}",
+    "with the {} included",
+    "including the {}",
+    "and include the {}",
+    "I want the {} included",
+)
+_SAYS_LEAVE_OUT = ("leave out the {}", "do not include the {}", "without including the {}", "and do not include the {}")
 _SAYS_MANY = (
     "with these {plain}: {{}}", "the {plain} being {{}}", "the {plain} are these: {{}}", "{plain}: {{}}",
     "using as {plain} {{}}",
@@ -149,10 +172,15 @@ def _says(templates: tuple[str, ...], plain: str) -> tuple[str, ...]:
     return tuple(template.format(plain, plain=plain) for template in templates)
 
 
-def _with_say(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def _with_say(name: str, spec: Mapping[str, Any], unnamed: str) -> dict[str, Any]:
     plain = words(name)
-    hinted = dict(spec)
+    hinted = {**spec, "unnamed": unnamed}
+    if spec.get("items"):
+        hinted["items"] = {**spec["items"], "unnamed": unnamed}
     if spec.get("type") == "boolean":
+        if plain.startswith("include "):
+            plain = plain.removeprefix("include ")
+            return {**hinted, "say_true": _says(_SAYS_INCLUDE, plain), "say_false": _says(_SAYS_LEAVE_OUT, plain)}
         plain = re.sub(r"^(?:is|enable|use) | enabled$", "", plain)
         # "enabled enabled" is what a switch of that name would become.
         every = slice(2, 4) if plain in ("enabled", "disabled", "on", "off") else slice(None)
@@ -160,13 +188,15 @@ def _with_say(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         hinted["say_false"] = _says(_SAYS_FALSE[every], plain)
     elif spec.get("type") == "object" or "properties" in spec:
         inner = spec.get("properties") or {}
-        hinted["properties"] = {key: _with_say(key, value) for key, value in inner.items()}
+        hinted["properties"] = {key: _with_say(key, value, unnamed) for key, value in inner.items()}
     elif (spec.get("items") or {}).get("properties"):
-        hinted["items"] = _with_say(name, spec["items"])
+        hinted["items"] = _with_say(name, spec["items"], unnamed)
         hinted["say"] = _says(_SAYS_MANY, plain)
     elif plain.split(" ")[-1] in _LINKS:
         hinted["say"] = _says(_SAYS_LINKED, plain)
     else:
-        hinted["say"] = _says(_SAYS, plain)
-        hinted["styles"] = {style: _says(templates, plain) for style, templates in _STYLES.items()}
+        is_list = spec.get("type") == "array"
+        hinted["say"] = _says(_SAYS_LIST if is_list else _SAYS, plain)
+        styles = _STYLES_LIST if is_list else _STYLES
+        hinted["styles"] = {style: _says(templates, plain) for style, templates in styles.items()}
     return hinted

@@ -17,7 +17,7 @@ from data_gen.dialog_generation.builder import DialogBuilder
 from data_gen.dialog_generation.mix import Achieved
 from data_gen.dialog_generation.plans import Plan, draw_plans, in_chunks
 from data_gen.dialog_generation.prompts import prompt
-from data_gen.dialog_generation.tool_lists import ATTEMPTS, ToolLists
+from data_gen.dialog_generation.tool_lists import ToolLists
 from data_gen.dialog_generation.user import askable
 from data_gen.verification.rules import check
 from toolace import Dialog, InputError, Tool
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 CHUNK = 200
 # After so many tries with one list of candidates another is drawn: these may never allow this type.
 _TRIES_A_LIST = 8
+# our choice: 50 lists. One candidate is all that some plans have, and a tenth of the tools allow no open value: of
+# 60,000 dialogs one meets five such tools in a row, none meets fifty.
+_TRIES = 50 * _TRIES_A_LIST
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Maker:
         if (entry := prompt(plan.prompt)) and plan.need != "no_tools":
             meta["prompt"] = entry
         turns = max(plan.turns + min(plan.level, 0), 1)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(_TRIES):
             dialog = builder.build(plan.id, tools, plan.type, meta, plan.need, turns, plan.results)
             verdict = check(dialog) if dialog is not None else None
             if dialog is not None and verdict is not None and verdict.kept:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from data_gen.dialog_generation.phrases import words
-from data_gen.dialog_generation.sentences import join_clauses
+from data_gen.dialog_generation.sentences import and_list, join_clauses
 from data_gen.dialog_generation.values import NoValue, Value, draw, drawable
 
 # (member's schema, its value) -> how a request says it
@@ -31,7 +31,8 @@ def draw_any(spec: Mapping[str, Any], name: str, rng: random.Random, optional: f
         members = [_object(items, name, rng, optional, clause) for _ in range(count)]
         if len({str(m.argument) for m in members}) < count:
             members = members[:1] if low == 1 else members
-        return Value([m.argument for m in members], "; ".join(m.text for m in members))
+        texts = [members[0].text] if len(members) == 1 else [f"({m.text})" for m in members]
+        return Value([m.argument for m in members], and_list(texts))
     return draw(spec, rng, name)
 
 
@@ -104,6 +105,12 @@ def in_order(
             if _comparable(one) and _comparable(two) and type(one) is type(two) and one > two:
                 ordered[first], ordered[second] = ordered[second], ordered[first]
     return ordered
+
+
+def swapped(values: Mapping[str, Any], specs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`in_order` for bare values."""
+    ordered = in_order({name: Value(value, "") for name, value in values.items()}, specs)
+    return {name: value.argument for name, value in ordered.items()}
 
 
 def _is_pair(first: str, second: str) -> bool:

@@ -42,11 +42,14 @@ class ToolLists:
             self.by_domain[tool.domain].append(tool)
         self.strangers = [tool for tool in tools if tool.id.startswith(("everyday:", "evolved:"))]
         self._takers, self._givers = _index(tools)
-        # (domain, type, words of the name) -> schema of the first parameter that is called so.
+        # (domain, type, words of the name) -> schema of the first parameter that is called so; domain "" for any, of
+        # the first that shows what its values look like.
         self.specs: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         for tool in tools:
             for name, spec in tool.properties.items():
                 self.specs.setdefault((tool.domain, str(spec.get("type")), words(name)), spec)
+                if _shows(name, spec):
+                    self.specs.setdefault(("", str(spec.get("type")), words(name)), spec)
 
     def draw(self, rng: random.Random, wanted: int, place: int | None, everyday: bool) -> list[Tool]:
         """`wanted` candidates in seeded order.
@@ -97,6 +100,13 @@ class ToolLists:
     def more(self, rng: random.Random, tools: Sequence[Tool], count: int) -> list[Tool]:
         """The candidates and up to `count` more near misses, for a harder dialog."""
         return self._filled(rng, list(tools), len(tools) + count, is_everyday(tools[0]))
+
+
+def _shows(name: str, spec: Mapping[str, Any]) -> bool:
+    """Whether a schema says how a value looks in every domain: a "name" or a "type" is another thing in each."""
+    if spec.get("type") in ("integer", "number"):
+        return "minimum" in spec and "maximum" in spec
+    return " " in words(name) and ("pattern" in spec or "enum" in spec)
 
 
 def is_everyday(tool: Tool) -> bool:

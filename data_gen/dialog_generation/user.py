@@ -53,6 +53,15 @@ _CORRECTIONS = (
     "that was wrong, the {noun} must be {}",
     "could you do it with the {noun} {} then", "what about {} as the {noun}", "change the {noun} to {} and repeat it",
 )  # fmt: skip
+_INSISTING = (
+    "Please try again", "Try once more", "Give it another try", "Then please repeat it", "Okay, once more",
+    "Please send it again", "Let's try that again", "One more attempt", "Please retry", "Run it again",
+    "Could you try that again", "Go ahead and try again",
+)  # fmt: skip
+_INSISTING_ENDS = (
+    "", "please", "now", "with the same details", "for me", "as it was", "in case it works now", "without changes",
+    "and tell me how it goes",
+)  # fmt: skip
 _NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # "for {} people" can say its number as a word; "y = {}" or "{} to 9" cannot.
 _COUNTED = re.compile(r"(?<![=x/] )\{\} (?!(?:and|or|to|by|x|percent|out)\b)[a-z]{4,}")
@@ -148,15 +157,20 @@ class OfflineUser:
         text = dress([one.sentence, two.sentence], self.rng, dependent=True)
         return text, Call(first.name, one.arguments), others
 
-    def correct(self, tool: Tool, call: Call) -> tuple[str, Call] | None:
+    def insist(self) -> str:
+        """After an error that passes by itself: the wish for the same call again."""
+        text = f"{self.rng.choice(_INSISTING)} {self.rng.choice(_INSISTING_ENDS)}".strip()
+        return f"{text}?" if text.startswith("Could") else f"{text}."
+
+    def correct(self, tool: Tool, call: Call, blamed: str = "") -> tuple[str, Call] | None:
         """After a call failed: the same wish with another value of one parameter, as (text, call); None when no value
-        of the call can be said alone."""
+        of the call can be said alone. `blamed` is the parameter that the error is about, if it is about one."""
         specs = phrases_of(tool).specs
         texts = [name for name in call.arguments if specs.get(name, {}).get("type") == "string"]
         names = [name for name in texts if name in tool.required]
         if not names:
             return None
-        name = self.rng.choice(names)
+        name = blamed if blamed in names else self.rng.choice(names)
         try:
             values = self._distinct(tool, phrases_of(tool), name, 4)
         except NoValue:
@@ -179,13 +193,19 @@ class OfflineUser:
 
     def value(self, spec: Mapping[str, Any], name: str) -> Value:
         """Draws a value for one parameter, objects member by member."""
-        return draw_any(spec, name, self.rng, max(self.optional_share, 0.1), self._clause)
+        style = self.style
+        if spec.get("type") == "array":  # several objects after one another are only readable when each is short
+            self.style = "list"
+        value = draw_any(spec, name, self.rng, max(self.optional_share, 0.1), self._clause)
+        self.style = style
+        return value
 
     def _part(
         self, tool: Tool, phrases: Phrases, leave_out: str = "", given: Mapping[str, Value] | None = None
     ) -> _Part:
         fitting = [ask for ask in phrases.asks if leave_out not in slots(ask)] if leave_out else list(phrases.asks)
         ask = self.rng.choice(fitting)
+        self._set_style(ask)
         for name in given or ():  # "museum {=museum_id}" becomes "that museum", not "museum that museum"
             ask = ask.replace(f"{noun_of(name)} {{={name}}}", f"{{={name}}}")
         wanted = self._chosen(tool, phrases, slots(ask), leave_out)
@@ -220,6 +240,10 @@ class OfflineUser:
             drawn[name] = value
         return in_order(drawn, specs, set(given))
 
+    def _set_style(self, ask: str) -> None:
+        """One way of saying values for a sentence and for the members of its objects, fixed before any is drawn."""
+        self.style = self.rng.choice(QUESTION_STYLES if mood_of(ask) == "question" else STYLES)
+
     def _clause(self, spec: Mapping[str, Any], value: Value) -> str:
         if spec.get("type") == "boolean":
             says = spec.get("say_true" if value.argument else "say_false") or ["{}"]
@@ -253,7 +277,6 @@ class OfflineUser:
     ) -> Sentence:
         order = list(rest)
         self.rng.shuffle(order)
-        self.style = self.rng.choice(QUESTION_STYLES if mood_of(ask) == "question" else STYLES)
         clauses = [
             self._clause(phrases.specs.get(name, {}), drawn[name]) + " respectively" * (name in respective)
             for name in order
@@ -263,6 +286,7 @@ class OfflineUser:
     def _list_request(self, tool: Tool, phrases: Phrases, count: int) -> Request | None:
         """One opener with several values in one slot: "the weather in Oslo, Lyon and Cork"."""
         slot = phrases.many_slot
+        self._set_style(phrases.many)
         values = self._distinct(tool, phrases, slot, count)
         if len(values) < 2:
             return None
@@ -301,6 +325,7 @@ class OfflineUser:
     def _same_for_request(self, tool: Tool, phrases: Phrases, count: int) -> Request | None:
         """A whole request, then "do the same for B and C" for the one parameter this can be about."""
         ask = self.rng.choice(phrases.asks)
+        self._set_style(ask)
         wanted = self._chosen(tool, phrases, slots(ask), "")
         slot = _repeatable(tool, phrases, wanted)
         values = self._distinct(tool, phrases, slot, count) if slot else []
@@ -320,14 +345,18 @@ class OfflineUser:
 def noun_of(parameter: str) -> str:
     """What a person calls the thing that a parameter names: a "museum id" is of a museum, a "book title" of a book.
 
-    A "borrowed title" stays a title.
+    A "borrowed title" stays a title, and a "first name" a name.
     """
     name = words(parameter)
-    for ending in (" title", " id", " identifier"):
+    for ending in (" title", " id", " identifier", " name"):
         rest = name.removesuffix(ending)
         if rest != name:
-            return ending.strip() if rest.endswith("ed") else rest
+            return name if rest in _PARTS_OF_NAMES else ending.strip() if rest.endswith("ed") else rest
     return name
+
+
+_NAME_PARTS = "first last full middle given family display user file host screen domain"
+_PARTS_OF_NAMES = frozenset(_NAME_PARTS.split())
 
 
 def _repeatable(tool: Tool, phrases: Phrases, wanted: Sequence[str]) -> str:
@@ -351,12 +380,19 @@ def _pointing(phrases: Phrases, parameter: str) -> Phrases:
     Raises:
         NoValue: every way of saying it would turn into something nobody says.
     """
-    spec = phrases.specs[parameter]
+    spec, slot = phrases.specs[parameter], f"{{={parameter}}}"
     if "styles" in spec or not spec.get("say"):  # made from the schema: "museum id that museum" is no English
+        asks = [ask.replace(f"{{{parameter}}}", slot) for ask in phrases.asks]
+        noun = f"{noun_of(parameter)} {slot}"  # "look up design DES-12345": the noun makes it a whole phrase
+        named = [ask for ask in asks if noun in ask or (slot in ask and stands(ask, slot, phrases.specs))]
         plain = {key: value for key, value in spec.items() if key != "styles"}
-        return replace(phrases, specs={**phrases.specs, parameter: {**plain, "say": _POINTERS}})
+        specs = {**phrases.specs, parameter: {**plain, "say": _POINTERS}}
+        # "look up that design" is better than "look up a design with that design".
+        asks = named or [ask for ask in asks if slot not in ask]
+        if not asks:
+            raise NoValue(parameter)
+        return replace(phrases, asks=tuple(asks), specs=specs)
     says = [say for say in spec["say"] if stands(say, "{}", phrases.specs)]
-    slot = f"{{={parameter}}}"
     asks = [ask for ask in phrases.asks if slot not in ask or stands(ask, slot, phrases.specs)]
     if not says or not asks:
         raise NoValue(parameter)

@@ -34,7 +34,8 @@ class Value:
 
 
 def draw(spec: Mapping[str, Any], rng: random.Random, name: str = "") -> Value:
-    """Draws a value that fits `spec`, a parameter's JSON Schema with the optional hints `kind` and `values`.
+    """Draws a value that fits `spec`, a parameter's JSON Schema with the optional hints `kind`, `values` and
+    `unnamed` (the kind of a text of which nothing is known).
 
     Objects are drawn member by member elsewhere, since their members are said one by one.
 
@@ -67,7 +68,9 @@ def draw(spec: Mapping[str, Any], rng: random.Random, name: str = "") -> Value:
 
 
 def _enum(choice: Any) -> Value:
-    return Value(choice, choice.replace("_", " ") if isinstance(choice, str) else str(choice))
+    # "journal_article" is said as words, "MARKUP_SYNTAX_CHAT" copied.
+    plain = isinstance(choice, str) and not (choice.isupper() and "_" in choice)
+    return Value(choice, choice.replace("_", " ") if plain else str(choice))
 
 
 def _listed(choice: Any) -> Value:
@@ -86,7 +89,8 @@ def _bounds(spec: Mapping[str, Any], span: float, lowest: float) -> tuple[float,
     lows = [spec[key] for key in ("minimum", "exclusiveMinimum") if _is_number(spec.get(key))]
     highs = [spec[key] for key in ("maximum", "exclusiveMaximum") if _is_number(spec.get(key))]
     high = min(highs) if highs else max([lowest, *lows]) + span
-    low = max(lows) if lows else lowest if lowest <= high else high - span
+    below = lowest < high or (lowest == high and spec.get("exclusiveMaximum") != high)
+    low = max(lows) if lows else lowest if below else high - span
     return low, high
 
 
@@ -113,7 +117,7 @@ def _integer(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
     for _ in range(24):
         number = int(rng.randint(first, last) * step)
         # People say round numbers: a budget is 25,000, hardly ever 24,837.
-        for size, every in ((100_000, 5_000), (10_000, 500), (1_000, 50)):
+        for size, every in ((1_000_000, 50_000), (100_000, 5_000), (10_000, 500), (1_000, 50)):
             if high - low >= size and number >= size and rng.random() < 0.7:
                 near = round(number / every) * every
                 number = near if _allowed(near, spec) else number
@@ -200,16 +204,39 @@ def _string(spec: Mapping[str, Any], rng: random.Random, name: str) -> Value:
         shown = _shown(description, spec, rng)
         # People and places are many, and the two of a description are soon worn out.
         if shown and (not kind or rng.random() < 0.3):
-            return Value(shown, shown)
+            return Value(shown, quoted_text(shown))
         kind = kind or kind_of(name)
+        kind = str(spec.get("unnamed", kind)) if kind == "name" else kind
     for _ in range(3 if "pattern" in spec else 12):
         text = by_kind(kind, rng)
         if fits(text, spec):
-            return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else text)
-    for text in (_spelled(str(spec.get("pattern", "")), rng), *(by_kind(other, rng) for other in _ANY)):
+            return Value(text, _spoken_date(text) if kind == "date" and rng.random() < 0.2 else quoted_text(text))
+    # A name that may hold anything is a name all the same, not letters drawn from its pattern.
+    for text in (
+        by_kind("stem", rng),
+        by_kind("name", rng),
+        _spelled(str(spec.get("pattern", "")), rng),
+        *(by_kind(other, rng) for other in _ANY),
+    ):
         if text and fits(text, spec):
             return Value(text, text)
     raise NoValue(name)
+
+
+# our choice: longer texts are sentences, which would run into the request around them.
+_LONGEST_BARE = 4
+
+
+def quoted_text(text: str) -> str:
+    """A text as a request says it: a sentence, or what ends like one, in quotes."""
+    if '"' in text or (len(text.split()) <= _LONGEST_BARE and not text.endswith(("?", "!", "."))):
+        return text
+    return f'"{text}"'
+
+
+# "monthly_overview" is made of words, "AB12-X" is not; "EUR/USD" is neither, and stays.
+_LABEL = re.compile(r"[a-z]+(?:[_-][a-z]+)+")
+_CODE = re.compile(r"(?=.*\d)\S+")
 
 
 def _shown(description: str, spec: Mapping[str, Any], rng: random.Random) -> str:
@@ -219,7 +246,10 @@ def _shown(description: str, spec: Mapping[str, Any], rng: random.Random) -> str
         return ""
     chosen = rng.choice(known)
     texts = [varied(chosen, rng)]
-    if "pattern" in spec and " " not in chosen:
+    if "pattern" in spec and _LABEL.fullmatch(chosen):
+        texts.append(by_kind("stem", rng))
+        rng.shuffle(texts)
+    elif "pattern" in spec and _CODE.fullmatch(chosen):
         texts.append(letters_varied(chosen, rng))
         rng.shuffle(texts)
     for text in (*texts, chosen):
@@ -278,7 +308,7 @@ def _spoken_date(text: str) -> str:
 _ANY = (
     "name", "id", "word", "postcode", "url", "email", "uuid", "account", "lower", "ipv4", "moment", "time", "digits8",
     "country_code", "language_code", "currency", "dial", "letters", "compact_id", "hex", "date", "long_text",
-    "resource",
+    "resource", "arn",
 )  # fmt: skip
 
 

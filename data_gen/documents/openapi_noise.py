@@ -21,8 +21,16 @@ _SECRET = re.compile(
 _PAGING_WORDS = (
     "per_page offset cursor skip top pagesize page_no page_num pagenum items_per_page results_per_page start_cursor "
     "end_cursor starting_after ending_before pagination paginate sort_direction sort_dir orderby order_direction "
-    "select expand count include_count per_page_count pretty envelope maxresults pagetoken continuation_token"
+    "select expand count include_count per_page_count pretty envelope maxresults pagetoken continuation_token "
+    "take page_limit page_offset perpage pagenumber nexttoken"
 )
+# What can only mean the pages of an answer, wherever it stands.
+_PAGE_WORDS = (
+    "per_page page_no page_num page_number page_size page_limit page_offset page_token pagesize pagenum pagenumber "
+    "perpage pagetoken nexttoken next_token next_page_token items_per_page results_per_page start_cursor end_cursor "
+    "cursor offset skip take continuation_token"
+)
+_PAGES = frozenset(_PAGE_WORDS.split())
 # Names of paging and transport in a query, of content in a body.
 _BODY_WORDS = frozenset(("kind", "key", "version", "order", "sort", "marker", "fields", "callback", "limit", "page"))
 _PAGING = frozenset(_PAGING_WORDS.split())
@@ -57,7 +65,7 @@ class Noise:
             return True
         if place == "query" and node.get("required") is not True:
             text = node.get("description")
-            if own in _PAGING or (own in IGNORED and own != "kind") or node.get("deprecated") is True:
+            if own in _PAGING or own in _PAGES or (own in IGNORED and own != "kind") or node.get("deprecated") is True:
                 return True
             if isinstance(text, str) and _WITHDRAWN.search(text[:120]):
                 return True
@@ -68,7 +76,9 @@ class Noise:
     def is_member(self, name: str, required: bool) -> bool:
         """Whether a member of a request body is left out."""
         own = snake(name)
-        return own in self.keys or bool(_SECRET.fullmatch(own)) or (own in IGNORED - _BODY_WORDS and not required)
+        if own in self.keys or _SECRET.fullmatch(own):
+            return True
+        return not required and (own in _PAGES or own in IGNORED - _BODY_WORDS)
 
 
 def _is_form(name: str, place: Any, schema: Any) -> bool:

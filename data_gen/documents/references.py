@@ -44,19 +44,22 @@ class References:
             base: the document in which it is written; "" or the path of a file.
 
         Raises:
-            InputError: it leads nowhere, out of the folder, to the network, or in a circle.
+            InputError: it leads nowhere, out of the folder, to the network, in a circle, or over too many others.
         """
         if not isinstance(reference, str):
             raise InputError(f"$ref is a {type(reference).__name__}, not a text", fix="Write it as '#/path/to/part'.")
         if (base, reference) in self._found:
             return self._found[base, reference]
         value, place, key = self._one(reference, base)
-        for _ in range(CHAIN):
+        seen: set[str] = set()
+        while key not in seen and len(seen) < CHAIN:
+            seen.add(key)
             if not (isinstance(value, dict) and isinstance(value.get("$ref"), str) and len(value) == 1):
                 self._found[base, reference] = (value, place, key)
                 return value, place, key
             value, place, key = self._one(value["$ref"], place)
-        raise InputError(f"$ref {reference!r} leads in a circle", fix="Let it end in a definition.")
+        what = "leads in a circle" if key in seen else f"is followed by more than {CHAIN} others"
+        raise InputError(f"$ref {reference[:120]!r} {what}", fix="Let it end in a definition.")
 
     def _one(self, reference: str, base: str) -> tuple[Any, str, str]:
         file, _, pointer = reference.partition("#")

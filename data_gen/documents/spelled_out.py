@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data_gen.documents.naming import singular, snake
 
 # our choice, as the gate of the pool: fewer characters hardly say anything.
 SHORT = 20
+LEAST = 3  # of a parameter's
 
 _CAPITALS = (
     "ID IDs URL URLs URI API IP UUID GUID HTTP HTTPS JSON XML CSV HTML SQL SSL TLS DNS VAT SKU ISBN ISO IBAN BIC SMS "
@@ -24,6 +25,16 @@ _ASKS = {
 }  # fmt: skip
 _IDENTIFIES = {"id": "ID", "uuid": "UUID", "guid": "GUID", "name": "Name", "slug": "Slug", "key": "Key", "code": "Code",
                "number": "Number", "url": "URL"}  # fmt: skip
+
+
+# "Last name" and "ZIP code" are one thing: no name of the last, no code of the ZIP.
+_WHOLE_WORDS = (
+    "first last middle full family given nick user display short long zip postal post area dial promo discount voucher "
+    "coupon error status access security serial version build model part page line phone mobile fax telephone tracking "
+    "reference vat tax primary foreign api public private secret external internal unique base callback redirect host "
+    "legal trade common scientific"
+)
+_WHOLE = frozenset(_WHOLE_WORDS.split())
 
 
 def parameter_text(name: str, schema: Mapping[str, Any], path: str, example: Any = None) -> str:
@@ -42,10 +53,72 @@ def parameter_text(name: str, schema: Mapping[str, Any], path: str, example: Any
             return f"{start} {_spoken(words[1:])}."
     elif words[-1] in _IDENTIFIES:
         owner = words[:-1] or _owner(name, path)
-        if owner:
+        if owner and owner[-1] not in _WHOLE:
             return f"{_IDENTIFIES[words[-1]]} of the {_spoken(owner)}{_such_as(example)}."
     text = _spoken(words)
     return f"{text[0].upper()}{text[1:]}{_such_as(example)}."
+
+
+def described_inside(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A parameter object whose nested members are all described, as far as their names say anything.
+
+    `courier` in a list `shipments` -> "Courier of the shipment.". Parameters at the top are left to their reader, which
+    knows more of them: their path, an example.
+
+    Returns:
+        The schema, a new one where something was added, and the places that were described: `shipments[].courier`.
+    """
+    added: list[str] = []
+    properties = {
+        name: _inside(schema, name, name, added) for name, schema in (parameters.get("properties") or {}).items()
+    }
+    return ({**parameters, "properties": properties}, added) if added else (dict(parameters), added)
+
+
+_ADJECTIVE = re.compile(
+    r"(?:ed|able|ible|ive|ic|al|ory|den|ible|ent)$|^(?:default|private|visible|main|open|new|free|paid)$"
+)
+
+
+def _inside(schema: Any, owner: str, place: str, added: list[str]) -> Any:
+    """A schema with its members described; `owner` is the name of what they are members of."""
+    if not isinstance(schema, Mapping):
+        return schema
+    result = dict(schema)
+    for name, member in (schema.get("properties") or {}).items():
+        where = f"{place}.{name}"
+        inner = _inside(member, name, where, added)
+        if isinstance(inner, dict) and len(str(inner.get("description") or "").strip()) < LEAST:
+            said = _member_text(name, inner, owner)
+            if said:
+                inner = {**inner, "description": said}
+                added.append(where)
+        result["properties"] = {**result["properties"], name: inner}
+    for key, part in _parts(schema):
+        result[key] = part(lambda inner: _inside(inner, owner, f"{place}[]", added))
+    return result
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(keyword, function that applies a change to the schemas under it) of everything but properties."""
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), Mapping):
+            yield key, lambda change, key=key: change(schema[key])
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(schema.get(key), list):
+            yield key, lambda change, key=key: [change(inner) for inner in schema[key]]
+
+
+def _member_text(name: str, schema: Mapping[str, Any], owner: str) -> str:
+    """What a member's name says, with what it is a member of; "" when it says nothing."""
+    text = parameter_text(name, schema, f"{owner}/{{{name}}}")
+    thing = _spoken([word for word in re.sub(r"[^a-z_]", "_", singular(snake(owner))).split("_") if word])
+    if not text or not thing or " of the " in text or text.startswith("Whether") or thing in text.lower():
+        return text
+    if schema.get("type") == "boolean":
+        said = text[0].lower() + text[1:].rstrip(".")
+        return f"Whether the {thing} {'is' if _ADJECTIVE.search(said) else 'has'} {said}."
+    return f"{text.rstrip('.')} of the {thing}."
 
 
 def lengthened(text: str, name: str, title: str) -> str:

@@ -7,6 +7,7 @@ that look things up stand in `lookups`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from data_gen.tool_synthesis import lookups
@@ -44,9 +45,32 @@ def of_function(v: Vocabulary, function: Function) -> Draft:
     entity = next((e for e in v.sub.entities if f"{e}_id" in function.needs), "")
     group = v.sub.name.lower().replace("-", " ").replace(" ", "_")
     properties = v.parameters((*function.needs, *function.may))
-    returns, node = v.results(function.gives), function.title
+    returns, node = _as_promised(v.results(function.gives), function.about), function.title
     words = tuple(function.name.split("_"))
     return Draft(words, group, function.about, properties, list(function.needs), returns, [node], entity=entity)
+
+
+# Sentences that promise several things, and the noun that says what they are.
+_LISTS = re.compile(r"(?:Lists|Ranks|Searches)\b")
+_SEVERAL = re.compile(
+    r"(?:Finds|Suggests|Names)(?: (?!(?:an?|one|of|for|from|in|to|out|and|what|whose|how|that|who|which)\b)"
+    r"[\w-]+){0,2}? (\w+(?<![siu])(?<!instruction)s|people)\b"
+)
+_NOUN = re.compile(r"^\w+(?! (?:who|what|everyone)\b)(?: [\w-]+){0,4}? ([a-z]+(?<![siu])s|people)\b")
+# Figures on all the things together stand beside them.
+_ON_ALL = re.compile(r"total|count|size$|balance|_devices$|_resources$")
+
+
+def _as_promised(returns: dict[str, Schema], about: str) -> dict[str, Schema]:
+    """Results of a function, as a list of things where its sentence says that there are several."""
+    several = _SEVERAL.match(about)
+    if any(schema.get("type") == "array" for schema in returns.values()) or not (several or _LISTS.match(about)):
+        return returns
+    noun = several or _NOUN.match(about)
+    name = noun[1] if noun else "entries"
+    inside = {key: schema for key, schema in returns.items() if not _ON_ALL.search(key)} or returns
+    beside = {key: schema for key, schema in returns.items() if key not in inside}
+    return {name if name not in beside else "entries": rows(**inside), **beside}
 
 
 def of_action(v: Vocabulary, entity: Entity, action: str, verb: str) -> Draft:

@@ -153,7 +153,8 @@ def _styled_tool(sub: SubDomain, draft: Draft, style: Style, source: dict[str, A
         parameters["required"] = [n for n in draft.properties if n in draft.required]
     returns: Schema = {"type": "object", "properties": draft.returns}
     if style.camel:
-        parameters, returns = _camel_schema(parameters), _camel_schema(returns)
+        fields = frozenset(field for entity in sub.entities.values() for field in entity.has)
+        parameters, returns = _camel_schema(parameters, fields), _camel_schema(returns, fields)
     return Tool(
         name=name,
         description=draft.about,
@@ -173,19 +174,24 @@ def camel(words: Sequence[str]) -> str:
     return words[0] + "".join(word.capitalize() for word in words[1:])
 
 
-def _camel_schema(schema: Any) -> Any:
-    """A schema whose members are named in camel case, at every depth."""
+def _camel_schema(schema: Any, fields: frozenset[str]) -> Any:
+    """A schema whose members are named in camel case, at every depth; so are the names of fields to choose from.
+
+    Args:
+        schema: any JSON Schema.
+        fields: names of the topic's fields, in snake case. Other choices are values and stay as they are.
+    """
     if not isinstance(schema, dict):
         return schema
     result = dict(schema)
     if isinstance(schema.get("properties"), dict):
-        result["properties"] = {_camel_name(n): _camel_schema(s) for n, s in schema["properties"].items()}
+        result["properties"] = {_camel_name(n): _camel_schema(s, fields) for n, s in schema["properties"].items()}
     if isinstance(schema.get("required"), list):
         result["required"] = [_camel_name(name) for name in schema["required"]]
     if "items" in schema:
-        result["items"] = _camel_schema(schema["items"])
-        if isinstance(result["items"], dict) and schema["items"].get("enum") and "description" not in result["items"]:
-            result["items"] = dict(result["items"])
+        result["items"] = _camel_schema(schema["items"], fields)
+    if schema.get("enum") and fields.issuperset(schema["enum"]):
+        result["enum"] = [_camel_name(name) for name in schema["enum"]]
     return result
 
 

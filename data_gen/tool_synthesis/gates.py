@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from data_gen.documents.spelled_out import LEAST
 from data_gen.tool_synthesis.benchmark import BenchmarkFunctions, benchmark_functions, benchmark_requests
 from data_gen.tool_synthesis.similarity import SimilarityIndex, bigrams, words_and_parameters, words_of
 from data_gen.verification.schemas import compile_schema
@@ -91,10 +92,13 @@ def required_gate(tool: Tool) -> Verdict:
 
 
 def described_gate(tool: Tool) -> Verdict:
-    """Every parameter is described."""
-    for name, schema in tool.properties.items():
-        if len(str(schema.get("description") or "").strip()) < 3:
-            return Verdict.reject("tool.parameters_described", f"{name!r} has no description", f"parameters.{name}")
+    """Every parameter is described, at every depth."""
+    for path, schema in _objects(tool.parameters):
+        for name, member in (schema.get("properties") or {}).items():
+            said = member.get("description") if isinstance(member, Mapping) else ""
+            if len(str(said or "").strip()) < LEAST:
+                where = f"parameters{path}.{name}"
+                return Verdict.reject("tool.parameters_described", f"{name!r} has no description", where)
     return KEPT
 
 
@@ -125,6 +129,9 @@ def _objects(schema: Any, path: str = "") -> Iterable[tuple[str, Mapping[str, An
         yield from _objects(inner, f"{path}.{name}")
     for key in ("items", "additionalProperties"):
         yield from _objects(schema.get(key), f"{path}[]")
+    for key in ("anyOf", "oneOf", "allOf"):
+        for inner in schema.get(key) or ():
+            yield from _objects(inner, path)
 
 
 # Cheap first. The pool's own gates (names, near-duplicates) and the benchmark's come after these.

@@ -6,6 +6,7 @@ changes a Draft in place, name and description with it, or says that it does not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -149,13 +150,18 @@ def add_constraint(v: Vocabulary, draft: Draft) -> bool:
             loose.append((schema, {"minLength": 2, "maxLength": v.rng.choice((60, 80, 100, 120, 200))}))
         elif kind == "array" and "maxItems" not in schema:
             loose.append((schema, {"minItems": 1, "maxItems": v.rng.choice((5, 8, 10, 20))}))
-    choices = [name for name in draft.optional if "enum" in draft.properties[name]]
+    # What the sentence says may be left out, "on a certain deck if wished", stays optional.
+    free = draft.optional if not _MAY_BE_LEFT_OUT.search(draft.about) else ()
+    choices = [name for name in free if "enum" in draft.properties[name]]
     if loose:
         schema, bounds = v.rng.choice(loose)
         schema.update({key: value for key, value in bounds.items() if key not in schema})
     elif choices:
         draft.required.append(v.rng.choice(choices))
     return bool(loose or choices)
+
+
+_MAY_BE_LEFT_OUT = re.compile(r"\bif (?:given|wished|wanted|asked|known|named|any)\b|as far as|\boptional")
 
 
 def several_at_once(v: Vocabulary, draft: Draft) -> bool:

@@ -126,7 +126,7 @@ def search(v: Vocabulary, e: Entity, verb: str) -> Draft:
         about = v.one(
             f"{third(verb)} {things} by {say_all(names, e)}",
             f"returns the {things} that meet all the conditions given, such as {say_all(names[:2], e)}",
-            f"finds {things}, narrowed down by {say_all(names, e)} as far as given",
+            f"finds {things}, narrowed down by {say_all(names, e)}",
         )
     returns = {e.plural: v.listed(e, v.some(list(v.fields(e)), 2, 4)), "total": INTEGER}
     return draft(e, words, about, properties, required, returns, f"{said(e.name)} search", *names)

@@ -30,7 +30,8 @@ from toolace.runs import Run
 if TYPE_CHECKING:
     from data_gen.tool_synthesis.llm_players import LlmPlayers
 
-OUTPUTS = ("tools.jsonl", "rejected_tools.jsonl", "tree.json", "pool.json", "report.md", "treemap.svg")
+REJECTED = "rejected_tools.jsonl"
+OUTPUTS = ("tools.jsonl", REJECTED, "tree.json", "pool.json", "report.md", "treemap.svg")
 # Paraphrases are found once the pool is full; so many more tools are taken that it is full without them.
 SPARE = 1.06
 
@@ -69,10 +70,11 @@ def build(run: Run, settings: ToolSettings, seed: int, facts: Mapping[str, Any])
     else:
         made = _Made(*distinct([candidate.tool for candidate in candidates]))
     tools, rejected = made.tools, made.rejected
-    if not tools:
-        fix = "See the messages above and rejected_tools.jsonl; name other documents."
-        raise InputError("no document became a tool", where=run.folder, fix=fix)
     refused = chain(read_rejected(run, settings, seed), ({**t.to_json(), "verdict": v.to_json()} for t, v in rejected))
+    if not tools:
+        count = write_rows(run.folder / REJECTED, refused)
+        fix = f"{REJECTED} says why for each of {count}." if count else "Name documents that hold APIs."
+        raise InputError("no document became a tool", where=run.folder, fix=fix)
     rules = write_all(run.folder, tools, refused, made.subs, made.read)
     total = counts["documents"] + sum(tool.id.startswith("evolved:") for tool in tools)
     total += sum(tool.id.startswith("evolved:") for tool, _ in rejected)
@@ -190,7 +192,7 @@ def write_all(
             rules[row["verdict"]["rule"]] += 1
             yield row
 
-    write_rows(folder / "rejected_tools.jsonl", counted())
+    write_rows(folder / REJECTED, counted())
     ordered = dict(sorted(rules.items(), key=lambda item: (-item[1], item[0])))
     tree, figures = tree_of(tools, subs, read), figures_of(tools, subs)
     write_json(folder / "tree.json", tree)

@@ -129,7 +129,7 @@ class SubDomain:
 
     @cached_property
     def codes(self) -> Mapping[str, str]:
-        """Entity -> the three letters before its numbers, no two entities with the same ones."""
+        """Entity -> the letters before its numbers, no two entities of the topic with the same ones."""
         found: dict[str, str] = {}
         for name in self.entities:
             code, letters = code_of(name), name.replace("_", "").upper()[1:]
@@ -177,10 +177,13 @@ class SubDomain:
 
 
 def code_of(name: str) -> str:
-    """Three letters that stand before an entity's numbers: `recipe` -> `REC`, `meal_plan` -> `MPL`."""
-    words = name.split("_")
-    letters = words[0][:3] if len(words) == 1 else words[0][0] + words[1][:2]
-    return letters.upper().ljust(3, "X")
+    """Three or four letters that stand before an entity's numbers: `recipe` -> `RCP`, `meal_plan` -> `MLPL`.
+
+    Consonants tell more than beginnings: `product`, `project` and `protocol` would all be PRO; here few share one.
+    """
+    first, *rest = [word[0] + re.sub("[aeiou]", "", word[1:]) for word in name.split("_")]
+    letters = first[:2] + rest[0][:2] if rest else first[:4]
+    return (letters if len(letters) > 2 else name.replace("_", "")[:3]).upper().ljust(3, "X")
 
 
 @cache

@@ -67,7 +67,7 @@ class Vocabulary:
             shown = self.rng.sample(term.examples, min(len(term.examples), self.rng.choice((1, 1, 2))))
             text += f", e.g. {' or '.join(shown)}"
         elif term is None:
-            text += f", e.g. {schema['pattern'][1:4]}-{self.rng.randrange(10_000, 99_999)}"
+            text += f", e.g. {schema['pattern'][1:].partition('-')[0]}-{self.rng.randrange(10_000, 99_999)}"
         return {**schema, "description": sentence(text)}
 
     def parameters(self, names: Iterable[str]) -> dict[str, Schema]:
@@ -137,9 +137,17 @@ class Vocabulary:
 
 # Units at the end of a field's name; a sentence is clearer without: "by prep and cook time", not "by prep minutes".
 _UNIT = re.compile(
-    r"_(?:minutes?|mins?|seconds?|secs?|ms|gib|gb|mib|mb|kb|km|kmh|kph|kg|g|mg|grams|cm|mm|m|m2|m3|sqm|px|inches|usd|eur"
-    r"|gbp|percent|pct|celsius|c|kcal|kwh|kw|mw|mwh|watts|db|hz|hectares|litres|liters|l|ml)$"
+    r"_(?:g_cm3|g_km|mj_kg|min_km|minutes?|mins?|seconds?|secs?|ms|s|gib|gb|mib|mb|kb|kbps|km|kmh|kph|kg|g|mg"
+    r"|grams|lb|kda|cm|mm|m|m2|m3|mm3|m3s|ul|sqm|ha|hectares|ly|px|inches|usd|musd|mio|eur|gbp|percent|pct|celsius|c|deg"
+    r"|kcal|kj|kwh|kw|mw|mwh|mv|watts|hp|db|lufs|hz|mhz|bpm|spm|fps|hpa|mpa|(?<=modulus_)gpa|mag|ibu|umol|mt|teu|litres|liters|l|ml)$"
 )
+# What a unit measures, where nothing but a word such as "max" stands before it: "the lowest temperature".
+_MEASURED = {"c": "temperature", "celsius": "temperature", "percent": "share", "km": "distance", "kg": "weight"}
+_LONE = frozenset(
+    ("min", "max", "mean", "high", "low", "day", "night", "wet", "run", "kerb", "race", "end", "air", "oven")
+)
+# "price per kWh" is no price per; the unit stays.
+_OF_UNIT = {"kwh": "kilowatt-hour", "second": "second", "kg": "kilogram", "km": "kilometre", "m2": "square metre"}
 
 
 def said(name: str) -> str:
@@ -158,6 +166,11 @@ def field_of(name: str, entity: Entity) -> str:
         head = plain.rpartition("_")[0]
         return said(head) if head.endswith(("duration", "time", "delay", "length")) else f"{said(head)} time"
     bare_name = _UNIT.sub("", plain)
+    unit = plain.removeprefix(f"{bare_name}_")
+    if bare_name.endswith("_per"):
+        return f"{said(bare_name)} {_OF_UNIT.get(unit, unit)}"
+    if bare_name in _LONE and unit in _MEASURED:
+        return f"{bare_name} {_MEASURED[unit]}"
     # "used" alone is no noun: a share or amount keeps its unit.
     return said(plain if bare_name.endswith("ed") and "_" not in bare_name else bare_name or plain)
 

@@ -5,17 +5,23 @@ be left out. The dialog holds the first value that fits the definition and was s
 argument is left out if it may be (and the call then is not one that was made already), and else holds the first value.
 Java and JavaScript questions take arguments as source text, as the benchmark's own preparation of them says: there a
 text may stand for a value of any type.
+
+Of conversations the first turn is read: what later turns build on is the state of a simulated world, which no rule
+knows. Questions that no function fits (irrelevance) have no gold; theirs is an answer without a call.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_gen.verification.bfcl_turns import functions_of, written_calls
 from data_gen.verification.grounding import is_grounded
 from data_gen.verification.heard import Heard
+from data_gen.verification.pair_rows import NO_CALL
 from data_gen.verification.schemas import compile_schema, properties_of, required_of
 from data_gen.verification.text import leaves
 from toolace import Call, Dialog, InputError, Message, Tool
@@ -25,7 +31,9 @@ from toolace.rows import read_rows
 
 def is_bfcl(row: Any) -> bool:
     """Whether a row is a question of BFCL: turns of messages, and function documents."""
-    return isinstance(row, Mapping) and "question" in row and "function" in row and "messages" not in row
+    if not isinstance(row, Mapping) or "question" not in row or "messages" in row:
+        return False
+    return "function" in row or "involved_classes" in row
 
 
 def answers_beside(path: Path) -> dict[str, Any]:
@@ -55,15 +63,36 @@ def from_bfcl(row: Mapping[str, Any]) -> Dialog:
         InputError: there is no answer, or question, functions or answer are not of BFCL's form.
     """
     id_ = str(row.get("id") or "")
-    listed = row["function"]
+    listed = row.get("function")
+    if listed is None:
+        raise InputError("a BFCL question has no functions", where=id_, fix="Read it from its folder, by file.")
     functions = tuple(Tool.from_json(item) for item in (listed if isinstance(listed, list) else [listed]))
-    truth = row.get("ground_truth")
+    if _SOURCE.search(id_):
+        functions = tuple(dataclasses.replace(tool, parameters=_or_source(tool.parameters)) for tool in functions)
+    asked = [Message.from_json(message) for message in _first_turn(row["question"])]
+    answer = _answer(row.get("ground_truth"), id_, functions, asked)
+    return Dialog(id_, "", functions, number_calls([*asked, answer]), {"source": "bfcl"})
+
+
+# Ids of Java and JavaScript questions: simple_java_3, javascript_12.
+_SOURCE = re.compile(r"(?:\A|_)java(?:script)?_")
+
+
+def _answer(truth: Any, id_: str, functions: Sequence[Tool], asked: Sequence[Message]) -> Message:
+    """The assistant's turn that a gold answer stands for."""
+    if truth in (None, []) and "irrelevance" in id_:
+        return Message("assistant", NO_CALL)
+    if isinstance(truth, Mapping):  # the first release: calls of different names in one object
+        truth = [{name: values} for name, values in truth.items()]
     if not isinstance(truth, list) or not truth:
         fix = "Give the answers with --answers, or leave the questions without one out."
         raise InputError("a BFCL question has no answer", where=id_, fix=fix)
-    if "_java" in id_:
-        functions = tuple(dataclasses.replace(tool, parameters=_or_source(tool.parameters)) for tool in functions)
-    asked = [Message.from_json(message) for message in _first_turn(row["question"])]
+    if isinstance(truth[0], list):
+        truth = truth[0]
+        if not truth:  # the turn wants a question back
+            return Message("assistant", NO_CALL)
+    if isinstance(truth[0], str):
+        return Message("assistant", "", tuple(written_calls(truth, functions)))
     chooser = _Chooser([Heard(message.content) for message in asked])
     parameters = {tool.name: tool.parameters for tool in functions}
     calls: list[Call] = []
@@ -73,8 +102,7 @@ def from_bfcl(row: Mapping[str, Any]) -> Dialog:
             if call in calls:
                 call = Call(name, chooser.members(values, parameters.get(name, {}), leave_out=False))
             calls.append(call)
-    answer = Message("assistant", "", tuple(calls))
-    return Dialog(id_, "", functions, number_calls([*asked, answer]), {"source": "bfcl"})
+    return Message("assistant", "", tuple(calls))
 
 
 def _or_source(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +150,8 @@ class _Chooser:
             if said is None and (not options_ or (leave_out and may_lack)):
                 continue
             default = inner.get("default") if isinstance(inner, Mapping) else None
-            usual = default if default in options_ else options_[0]
+            given = [option for option in options_ if option != ""] if key in needed else []
+            usual = default if default in options_ else (given or options_)[0]
             chosen[key] = self._plain(usual if said is None else said, inner)
         return chosen
 
@@ -148,7 +177,9 @@ def fits(option: Any, schema: Any) -> bool:
 
 
 def is_answered(path: Path, row: Any, answers: Mapping[str, Any]) -> Any:
-    """The row with its answer, when it is a BFCL question and there is one."""
-    if answers and is_bfcl(row) and "ground_truth" not in row and str(row.get("id")) in answers:
-        return {**row, "ground_truth": answers[str(row["id"])]}
-    return row
+    """The row with its answer and the functions of its classes, when it is a BFCL question and has them elsewhere."""
+    if not is_bfcl(row):
+        return row
+    if answers and "ground_truth" not in row and str(row.get("id")) in answers:
+        row = {**row, "ground_truth": answers[str(row["id"])]}
+    return row if "function" in row else {**row, "function": functions_of(row, path.parent)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -36,16 +37,44 @@ def _matched(dialog: Dialog) -> tuple[tuple[str, Call, Tool], ...]:
 
 @rule("call.readable", EXECUTABILITY)
 def readable(dialog: Dialog) -> Iterator[Finding]:
-    """No answer holds calls as text: what looks like a call list could be read as one, and nothing is around it."""
+    """No answer holds calls as text: a call list, a call in the tags of a chat template, or a JSON object that names a
+    tool and its arguments."""
     names = {tool.name for tool in dialog.tools}
     for i, message in enumerate(dialog.messages):
-        if message.role != "assistant" or "(" not in message.content:
+        if message.role != "assistant":
+            continue
+        tagged = _tagged_call(message.content, names)
+        if tagged:
+            yield f"a call written as text: {tagged[:80]!r}", f"messages[{i}].content"
+        if "(" not in message.content:
             continue
         parsed = parse_calls(message.content)
         alone = not parsed.before.strip() and not parsed.after.strip()
         if parsed.calls and (alone or any(call.name in names for call in parsed.calls)):
             problem = parsed.problems[0].detail if parsed.problems else "a call written as text"
             yield f"{problem}: {message.content[:80]!r}", f"messages[{i}].content"
+
+
+# What chat templates put around calls, and what agents of the ReAct kind write.
+_TAGS = re.compile(
+    r"</?(?:tool_call|functioncall|function_call|function_calls|tool_use|invoke|tool_calls)\b[^>\n]{0,80}>|<function="
+    r"|<\|(?:python_tag|tool_call|tool_calls_begin|function_call)\|>|\[TOOL_CALLS?\]|^Action Input:",
+    re.MULTILINE,
+)
+_NAMED = re.compile(r"[\"'](?:name|function|tool|tool_name|api|action)[\"']\s*:\s*[\"']([^\"'\n]{1,200})[\"']")
+_GIVEN = re.compile(r"[\"'](?:arguments|parameters|args|params|action_input|input)[\"']\s*:\s*[{\"']")
+
+
+def _tagged_call(text: str, names: set[str]) -> str:
+    """A call between tags, or an object that names one of the tools; "" when there is none."""
+    if "<" in text or "[TOOL" in text or "Action" in text:
+        tag = _TAGS.search(text)
+        if tag:
+            return text[tag.start() :]
+    if "{" in text and _GIVEN.search(text):
+        named = next((match for match in _NAMED.finditer(text) if match[1] in names), None)
+        return text[named.start() :] if named else ""
+    return ""
 
 
 @rule("call.name_in_list", EXECUTABILITY)
@@ -59,11 +88,28 @@ def name_in_list(dialog: Dialog) -> Iterator[Finding]:
 
 @rule("call.required_given", EXECUTABILITY)
 def required_given(dialog: Dialog) -> Iterator[Finding]:
-    """All required parameters are given."""
+    """All required parameters are given, and none as an empty text that the definition does not provide for."""
     for place, call, tool in _matched(dialog):
         for name in required_of(tool.parameters):
             if name not in call.arguments:
                 yield f"{call.name} needs {name!r}", place
+            elif _is_blank(call.arguments[name]) and not _may_be_blank(properties_of(tool.parameters).get(name)):
+                yield f"{call.name} needs {name!r}, which is an empty text", f"{place}.{name}"
+
+
+def _is_blank(value: Any) -> bool:
+    return type(value) is str and (not value or value.isspace())
+
+
+def _may_be_blank(schema: Any) -> bool:
+    """Whether a definition provides for an empty text: as an option, as the default, or in its description."""
+    if not isinstance(schema, Mapping):
+        return False
+    options = schema.get("enum")
+    if schema.get("default") == "" or (isinstance(options, list) and "" in options):
+        return True
+    described = str(schema.get("description") or "").lower()
+    return any(word in described for word in ("empty", "blank", "omit", "leave out", "optional"))
 
 
 @rule("call.no_unknown_parameter", EXECUTABILITY)

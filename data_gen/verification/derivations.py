@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from data_gen.verification import derived_numbers as numbers
 from data_gen.verification.aliases import alias_said
+from data_gen.verification.asked import spoken_of
 from data_gen.verification.claims import Claim
 from data_gen.verification.heard import Heard, normalised, stem
 from data_gen.verification.text import is_latin
@@ -20,13 +21,16 @@ from data_gen.verification.verdict import quoted
 
 def one_choice_of_several(claim: Claim, said: Sequence[Heard]) -> bool:
     """One of a few options may be chosen in other words (`delete` for "get rid of"), as long as no other option was
-    said; figures among options are said by accident too often to count against one."""
+    said; figures among options are said by accident too often to count against one. Of an optional parameter somebody
+    must have spoken."""
     options = claim.schema.get("enum")
     if not isinstance(options, list) or not isinstance(claim.value, str) or claim.value not in options:
         return False
     others = {normalised(str(option)) for option in options if option != claim.value and not isinstance(option, bool)}
     others = {words for words in others if any(map(str.isalpha, words))}
-    return not any(words in heard.words for words in others for heard in said)
+    if any(words in heard.words for words in others for heard in said):
+        return False
+    return claim.required or spoken_of(claim, said)
 
 
 _PLACE = re.compile(r" (?:city|cities|state|country|location|place|address|region|destination|origin|town|area|where) ")
@@ -142,7 +146,9 @@ def other_script(claim: Claim, said: Sequence[Heard]) -> bool:
 
 def misspelt(claim: Claim, said: Sequence[Heard]) -> bool:
     """Words of six letters or more that were said with one letter wrong, missing, doubled or exchanged."""
-    return isinstance(claim.value, str) and len(claim.value) <= 60 and _all_near(normalised(claim.value), said)
+    if not isinstance(claim.value, str) or len(claim.value) > 60 or not any(map(str.isalpha, claim.value)):
+        return False
+    return _all_near(normalised(claim.value), said)
 
 
 def _all_near(words: str, said: Sequence[Heard]) -> bool:
@@ -216,6 +222,8 @@ DERIVATIONS: tuple[Callable[[Claim, Sequence[Heard]], bool], ...] = (
     numbers.hour_after_a_while,
     numbers.day_after_a_while,
     numbers.between_two_dates,
+    numbers.between_two_times,
+    numbers.with_oneself,
     numbers.month_of_the_year,
     numbers.beginning,
     numbers.position_from_zero,

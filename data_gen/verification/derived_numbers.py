@@ -153,6 +153,27 @@ def between_two_dates(claim: Claim, said: Sequence[Heard]) -> bool:
     return any((b - a).days in (claim.value, claim.value - 1) for a in known for b in known if a < b)
 
 
+def between_two_times(claim: Claim, said: Sequence[Heard]) -> bool:
+    """10,800 for "from midday to 3pm", of a duration in seconds, minutes or hours."""
+    if type(claim.value) not in (int, float) or not re.search(r" (?:duration|length|timespan) ", claim.definition):
+        return False
+    times = sorted({time for heard in said for time in heard.times})[:20]
+    spans = {later - sooner for sooner in times for later in times if sooner < later}
+    return any(claim.value in (span * 60, span, span / 60) for span in spans)
+
+
+_AND_I = re.compile(r" (?:myself|me|i) and (?:my )?(\w+) (?:others?|more|\w+) ")
+
+
+def with_oneself(claim: Claim, said: Sequence[Heard]) -> bool:
+    """2 for "myself and one other adult", of a number of people."""
+    if type(claim.value) is not int or not _COUNT.search(claim.definition):
+        return False
+    return any(
+        claim.value - 1 in Heard(word).numbers for heard in said for word in _AND_I.findall(heard.words) if word != "i"
+    )
+
+
 def month_of_the_year(claim: Claim, said: Sequence[Heard]) -> bool:
     """2 for "February 2022"."""
     return " month " in claim.definition and any(claim.value == month for heard in said for _, month in heard.months)

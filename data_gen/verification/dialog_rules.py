@@ -1,4 +1,4 @@
-"""Rules on the shape and the text of a dialog (paper, Table 4: dialog correctness; role order of data consistency)."""
+"""Rules on the shape of a dialog, its length and its letters (paper, Table 4: dialog correctness, role order)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from data_gen.verification.text import (
     foreign_words,
     is_latin,
     parts,
-    repeated_letter,
-    repeated_phrase,
     scripts,
     string_leaves,
 )
@@ -79,7 +77,7 @@ def length(dialog: Dialog) -> Iterator[Finding]:
         total += len(message.content)
         if message.role == "assistant" and len(message.content) > ANSWER_CHARACTERS:
             yield f"{len(message.content)} characters, more than {ANSWER_CHARACTERS}", f"messages[{i}]"
-        arguments = sum(_size(call.arguments) for call in message.calls)
+        arguments = sum(_length(call.arguments) for call in message.calls)
         if arguments > ARGUMENT_CHARACTERS:
             yield f"{arguments} characters of arguments, more than {ARGUMENT_CHARACTERS}", f"messages[{i}].calls"
         total += arguments
@@ -87,8 +85,16 @@ def length(dialog: Dialog) -> Iterator[Finding]:
         yield f"{total} characters, more than {DIALOG_CHARACTERS}", "messages"
 
 
+def _length(value: Any) -> int:
+    """About how many characters a value takes as JSON; Python's own text of it is as long, and quickly made."""
+    try:
+        return len(str(value))
+    except (ValueError, RecursionError):  # an integer of too many digits, or too many levels
+        return _size(value)
+
+
 def _size(value: Any) -> int:
-    """About how many characters a value takes as JSON; without recursion, for values of any depth."""
+    """The same without recursion, for values of any depth."""
     size, stack = 0, [value]
     while stack:
         node = stack.pop()
@@ -135,11 +141,15 @@ def characters(dialog: Dialog) -> Iterator[Finding]:
                 yield "the answer is in another script than the request", f"messages[{i}]"
 
 
+# our choice: people mix languages; one or two words of another script have slipped in, three are meant.
+_OWN_WORDS = 3
+
+
 def _foreign(dialog: Dialog) -> Iterator[Finding]:
     """Words in other scripts in a dialog whose requests are in Latin letters.
 
     The assistant may use those that were given to it. The user may give those that the assistant then uses, or quote
-    them; anything else has slipped in.
+    them, or say three and more of their own; anything else has slipped in.
     """
     given: set[str] = set()
     spoken = {word for part in parts(dialog) if part.role == "assistant" for word in foreign_words(part.text)}
@@ -148,7 +158,7 @@ def _foreign(dialog: Dialog) -> Iterator[Finding]:
         given.update(foreign_words(message.content) if message.role == "system" else ())
     for part in parts(dialog):
         for word, quoted in foreign_words(part.text).items():
-            if part.role == "user" and not quoted and word not in spoken:
+            if part.role == "user" and not quoted and word not in spoken and len(foreign_words(part.text)) < _OWN_WORDS:
                 yield f"the word {word!r} in another script", part.place
             if part.role == "assistant" and word not in given and word not in definitions:
                 yield f"the word {word!r} in another script than the request", part.place
@@ -161,103 +171,3 @@ def _defined_words(tool: Tool) -> frozenset[str]:
     """Words in other scripts that a definition holds, in descriptions and options alike."""
     texts = [tool.description, *(text for _, text in string_leaves(tool.parameters))]
     return frozenset(word for text in texts for word in foreign_words(text))
-
-
-_HTML = (
-    "a abbr article b blockquote body br button canvas center code dd del details div dl dt em fieldset footer form "
-    "h1 h2 h3 h4 h5 h6 head header hr html i iframe img input ins kbd label legend li link main mark meta nav ol "
-    "option p pre q s samp script section select small source span strong style sub summary sup svg table tbody td "
-    "textarea tfoot th thead time title tr u ul var video path audio root item think tool_call tool_response"
-)
-# What a slot begins with; texts without any of these are passed over.
-_SUSPECT = re.compile(r"[{<\[]\{?\s?[A-Za-z_]")
-_SLOT = re.compile(
-    r"(?<![\w<])<(?!(?:" + "|".join(_HTML.split()) + r")\b)[A-Za-z][A-Za-z0-9]*(?:[_ -][A-Za-z0-9]+){0,5}>"
-    r"|(?<![\w/}$^])\{\{?\s?[A-Za-z_][A-Za-z0-9_]{0,40}\s?\}?\}"
-    r"|\[(?:[Yy]our|YOUR|[Ii]nsert|[Ee]nter|[Ss]pecify)\b[^\]\n]{0,40}\]"
-    r"|\b[Ll]orem [Ii]psum\b"
-)
-_MARKS = ("TODO", "FIXME", "TBD", "YOUR_")
-_UNFINISHED = re.compile(
-    r"\b(?:TODO|FIXME|TBD)\b(?!['’]?s?\s+(?:list|item|app|task|entr|card|board))|\bYOUR_[A-Z_]{2,40}\b"
-)
-
-
-@rule("dialog.placeholders", CORRECTNESS)
-def placeholders(dialog: Dialog) -> Iterator[Finding]:
-    """No slot that was never filled: <city>, {slot}, [your name], lorem ipsum, TODO."""
-    everything = all_text(dialog)
-    slots = "orem" in everything or _SUSPECT.search(everything) is not None
-    marks = any(mark in everything for mark in _MARKS)
-    for part in parts(dialog) if slots or marks else ():
-        found = _SLOT.search(part.text) if slots else None
-        if found is None and marks and part.role != "tool":
-            found = _UNFINISHED.search(part.text)
-        if found:
-            yield f"the placeholder {found.group()!r}", part.place
-
-
-# our choice: short turns ("Yes, please.", "Make it compact.") are said twice in good dialogs.
-_SAME_TEXT = 40
-
-
-@rule("dialog.repetition", CORRECTNESS)
-def repetition(dialog: Dialog) -> Iterator[Finding]:
-    """No stuck loops in a turn, no long turn said twice, no request made and answered twice."""
-    seen: dict[tuple[str, str], int] = {}
-    stuck = repeated_letter("\n".join(m.content for m in dialog.messages if m.role in ("user", "assistant")))
-    for i, message in enumerate(dialog.messages):
-        if message.role not in ("user", "assistant"):
-            continue
-        text = message.content.strip()
-        letter = repeated_letter(text) if stuck else ""
-        if letter:
-            yield f"the letter {letter!r} over and over", f"messages[{i}]"
-        phrase = repeated_phrase(text)
-        if phrase:
-            yield f"{phrase!r} over and over", f"messages[{i}]"
-        first = seen.setdefault((message.role, text), i)
-        if first != i and (len(text) >= _SAME_TEXT or _same_answer(dialog, first, i)):
-            yield f"the same text as messages[{first}]", f"messages[{i}]"
-
-
-def _same_answer(dialog: Dialog, first: int, second: int) -> bool:
-    """Whether two requests in the same words get the same calls."""
-    if dialog.messages[first].role != "user" or second + 1 >= len(dialog.messages):
-        return False
-    calls = dialog.messages[second + 1].calls
-    return bool(calls) and dialog.messages[first + 1].calls == calls
-
-
-# What no answer ends with: an opening bracket, a comma or colon, a word that needs another.
-_DANGLING = re.compile(
-    r"(?:[,:(\[{<&\u2014\u2013]|\b(?:and|or|the|a|an|of|to|with|for|because|is|are|your|from|which|but|than|whose|into|if|when|while))\Z"
-)
-_DANGLING_FROM = 20
-# A line of prose of at least eight words that ends in a small letter lost its end; list items and links may end so.
-_PROSE_WORDS = 8
-_ITEM = re.compile(r"\s*(?:[-*•#|>]|\d+[.)])")
-
-
-@rule("dialog.complete", CORRECTNESS)
-def complete(dialog: Dialog) -> Iterator[Finding]:
-    """An answer does not break off: it ends as a sentence does, and no code fence is left open."""
-    for i, message in enumerate(dialog.messages):
-        text = message.content.rstrip() if message.role == "assistant" else ""
-        if _breaks_off(text):
-            yield f"the answer breaks off at {text[-20:]!r}", f"messages[{i}]"
-        elif text.count("```") % 2:
-            yield "a code fence is not closed", f"messages[{i}]"
-
-
-def _breaks_off(text: str) -> bool:
-    if len(text) < _DANGLING_FROM:
-        return False
-    if _DANGLING.search(text[-12:]):
-        return True
-    last = text[-1]
-    if not ("a" <= last <= "z"):
-        return False
-    line = text[text.rfind("\n") + 1 :]
-    words = line.split()
-    return len(words) >= _PROSE_WORDS and not _ITEM.match(line) and not set(words[-1]) & set("/.@_=")

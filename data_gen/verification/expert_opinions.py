@@ -1,4 +1,4 @@
-"""What experts said: opinions on single dialogs, and the files that a run of the model layer leaves behind."""
+"""What experts said: opinions on single dialogs, written down one by one, and what came of all of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from data_gen.verification.judging import source
-from data_gen.verification.ledger import Ledger
+from data_gen.verification.moving import Moving
 from data_gen.verification.verdict import Verdict
 from toolace import Dialog
-from toolace.chat import Usage
-from toolace.rows import Row, dumps, write_rows, write_text
+from toolace.rows import Row, RowLog, dumps
+
+# our choice: a server that is down says the same of every dialog; the first words tell kinds of failure apart.
+_REASON = 160
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Opinion:
         votes: "pass" or "fail", as many as the model gave; empty when it could not be heard.
         evidence, where: of the first vote of the majority.
         error: why it could not be heard; "" when it was.
+        unreached: whether the server, not the model, is why; the other experts are not asked then.
         tokens: what the answers cost.
         asked_again: how often an unusable answer was asked for again.
     """
@@ -35,6 +38,7 @@ class Opinion:
     error: str = ""
     tokens: int = 0
     asked_again: int = 0
+    unreached: bool = False
 
     @property
     def failed(self) -> bool:
@@ -46,10 +50,11 @@ class Opinion:
         """Whether the votes disagree."""
         return len(set(self.votes)) > 1
 
-    def to_json(self, id_: str) -> Row:
+    def to_json(self, id_: str, digest: str) -> Row:
         """A row of `opinions.jsonl`."""
         return {
             "id": id_,
+            "digest": digest,
             "expert": self.expert,
             "votes": list(self.votes),
             "evidence": self.evidence,
@@ -64,7 +69,7 @@ class Judgement:
     """What the experts said of a dialog.
 
     Attributes:
-        verdict: None when an expert could not be heard before any other failed the dialog.
+        verdict: None when an expert could not be heard and none failed the dialog.
         opinions: in the order asked.
     """
 
@@ -76,77 +81,97 @@ class Judgement:
         """Questions and tokens."""
         return {"expert_calls": len(self.opinions), "expert_tokens": sum(opinion.tokens for opinion in self.opinions)}
 
+    @property
+    def problem(self) -> str:
+        """Why the dialog is undecided, as far as opinions say."""
+        return next((f"{o.expert}: {o.error}" for o in self.opinions if o.error), "not asked")
 
-class Results:
-    """What came of the dialogs, in order."""
 
-    def __init__(self) -> None:
-        self.kept: list[Row] = []
-        self.rejected: list[Row] = []
-        self.undecided: list[Row] = []
-        self.opinions: list[Row] = []
-        self.rules: Counter[str] = Counter()
-        self.moved: Counter[tuple[str, str, str]] = Counter()
-        self.cost: Counter[tuple[str, str]] = Counter()
+class OpinionLog:
+    """`opinions.jsonl`: every opinion is on the disk as soon as it is there, whatever becomes of the run.
+
+    A later run adds what it hears that is not there yet; of lines about the same dialog and expert the last counts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._log = RowLog(folder / "opinions.jsonl", key="id")
+        self._known = {dumps(row) for row in self._log.rows}
+        self._log.rows.clear()
         self.asked: Counter[str] = Counter()
         self.unheard: Counter[str] = Counter()
         self.several: Counter[str] = Counter()
         self.split: Counter[str] = Counter()
-        self.usage = Usage()
+        self.tokens = 0
 
-    def add(self, row: Row, dialog: Dialog, judgement: Judgement | None, error: str) -> None:
-        """Sorts a dialog in; without a judgement it is undecided."""
-        for opinion in judgement.opinions if judgement else ():
-            self._count(opinion)
-            self.opinions.append(opinion.to_json(dialog.id))
-        verdict = judgement.verdict if judgement else None
-        if judgement is None or verdict is None:
-            why = error or next((o.error for o in (judgement.opinions if judgement else ()) if o.error), "not asked")
-            self.undecided.append({**row, "undecided": why})
-        elif verdict.kept:
-            self.kept.append(row)
-        else:
-            self.rejected.append({**row, "verdict": verdict.to_json(), "cost": judgement.cost})
-            self.rules[verdict.rule] += 1
-            self.moved[(dialog.type, source(dialog), verdict.rule)] += 1
-            for unit, amount in judgement.cost.items():
-                self.cost[(verdict.rule, unit)] += amount
-
-    def _count(self, opinion: Opinion) -> None:
-        self.usage += Usage(0, opinion.tokens)
+    def add(self, opinion: Opinion, id_: str, digest: str) -> None:
+        """Writes an opinion down and counts it."""
+        self.tokens += opinion.tokens
         self.asked[opinion.expert] += 1
         self.unheard[opinion.expert] += not opinion.votes
         self.several[opinion.expert] += len(opinion.votes) > 1
         self.split[opinion.expert] += opinion.split
+        row = opinion.to_json(id_, digest)
+        line = dumps(row)
+        if line not in self._known:
+            self._known.add(line)
+            self._log.append([row])
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._log.close()
+
+    def to_json(self) -> dict[str, Any]:
+        """`asked`, `unheard`, `disagreement` and `tokens` of the counts."""
+        return {
+            "asked": dict(sorted(self.asked.items())),
+            "unheard": {name: count for name, count in sorted(self.unheard.items()) if count},
+            "disagreement": {
+                name: round(self.split[name] / count, 4) for name, count in sorted(self.several.items()) if count
+            },
+            "tokens": self.tokens,
+        }
 
 
-def finish(folder: Path, results: Results, stopped: str) -> dict[str, Any]:
-    """Writes the files and the ledger, and returns the counts; see `experts.verify_folder`."""
-    total = len(results.kept) + len(results.rejected) + len(results.undecided)
-    write_rows(folder / "opinions.jsonl", results.opinions)
-    write_rows(folder / "undecided.jsonl", results.undecided)
-    rejected = folder / "rejected.jsonl"
-    before = rejected.read_text(encoding="utf-8") if rejected.exists() else ""
-    write_text(rejected, [before, *(dumps(row) + "\n" for row in results.rejected)])
-    write_rows(folder / "verified.jsonl", results.kept)
-    if (folder / "ledger.json").exists():
-        ledger = Ledger.read(folder)
-        for (kind, origin, rule), count in sorted(results.moved.items()):
-            ledger = ledger.moved({(kind, origin): count}, rule)
-        cost = Counter(ledger.cost)
-        cost.update(results.cost)
-        Ledger(ledger.tally, cost).write(folder)
-    return {
-        "in": total,
-        "kept": len(results.kept),
-        "rejected": len(results.rejected),
-        "undecided": len(results.undecided),
-        "rules": dict(sorted(results.rules.items())),
-        "asked": dict(sorted(results.asked.items())),
-        "unheard": {name: count for name, count in sorted(results.unheard.items()) if count},
-        "disagreement": {
-            name: round(results.split[name] / count, 4) for name, count in sorted(results.several.items()) if count
-        },
-        "tokens": results.usage.tokens,
-        "stopped": stopped,
-    }
+class Results:
+    """What came of the dialogs, sorted into the new files of the folder as they come.
+
+    Args:
+        moving: the new files.
+    """
+
+    def __init__(self, moving: Moving) -> None:
+        self.moving = moving
+        self.kept = self.rejected = self.undecided = 0
+        self.rules: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        moving.begin("undecided.jsonl")
+
+    def add(self, row: Row, dialog: Dialog, judgement: Judgement | None, error: str) -> None:
+        """Sorts a dialog in; without a verdict it is undecided."""
+        verdict = judgement.verdict if judgement else None
+        if judgement is None or verdict is None:
+            why = error or (judgement.problem if judgement else "not asked")
+            self.moving.write("undecided.jsonl", dumps({**row, "undecided": why}) + "\n")
+            self.undecided += 1
+            self.reasons[why[:_REASON]] += 1
+        elif verdict.kept:
+            self.moving.keep(dumps(row) + "\n")
+            self.kept += 1
+        else:
+            line = dumps({**row, "verdict": verdict.to_json(), "cost": judgement.cost}) + "\n"
+            self.moving.reject(line, (dialog.type, source(dialog), verdict.rule))
+            self.rejected += 1
+            self.rules[verdict.rule] += 1
+            for unit, amount in judgement.cost.items():
+                self.moving.cost[(verdict.rule, unit)] += amount
+
+    def to_json(self) -> dict[str, Any]:
+        """`in`, `kept`, `rejected`, `undecided`, `rules` and `reasons` of the counts."""
+        return {
+            "in": self.kept + self.rejected + self.undecided,
+            "kept": self.kept,
+            "rejected": self.rejected,
+            "undecided": self.undecided,
+            "rules": dict(sorted(self.rules.items())),
+            "reasons": dict(self.reasons.most_common(10)),
+        }

@@ -10,6 +10,7 @@ from typing import Any
 
 from data_gen.verification.expert_questions import EXPERTS
 from data_gen.verification.experts import ExpertSettings, verify_with_experts
+from data_gen.verification.reviews import read_reviews
 from toolace.llm_settings import LlmSettings
 
 
@@ -30,6 +31,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--votes", type=int, default=1, metavar="N", help="answers wanted of each expert (1)")
     result.add_argument("--concurrency", type=int, default=64, metavar="N", help="most calls in flight (64)")
     result.add_argument("--max_calls", type=int, metavar="N", help="stop after so many calls")
+    result.add_argument(
+        "--reviews", type=Path, metavar="FILE", help="reviews.jsonl of toolace review: goes before any expert"
+    )
     result.add_argument("--strict", action="store_true", help="exit with 1 when a dialog was rejected or is undecided")
     result.add_argument("--json", action="store_true", help="print one JSON object")
     return result
@@ -50,7 +54,8 @@ def app(argv: Sequence[str] | None = None) -> int:
         max_calls=options.max_calls,
     )
     settings = ExpertSettings(experts=[name for name in options.experts.split(",") if name], votes=options.votes)
-    counts = verify_with_experts(options.folder, settings, llm)
+    reviews = read_reviews(options.reviews) if options.reviews else None
+    counts = verify_with_experts(options.folder, settings, llm, reviews=reviews)
     print(json.dumps({"out": str(options.folder), **counts}) if options.json else table(counts))
     return 1 if counts["undecided"] or (options.strict and counts["rejected"]) else 0
 
@@ -66,6 +71,7 @@ def table(counts: Mapping[str, Any]) -> str:
         split = counts["disagreement"].get(name)
         votes = "" if split is None else f", votes split on {100 * split:.1f} %"
         lines.append(f"  {name}: asked about {asked}, failed {failed}, unheard {counts['unheard'].get(name, 0)}{votes}")
+    lines += [f"  undecided {count}: {why}" for why, count in counts["reasons"].items()]
     if counts["stopped"]:
         lines.append(f"stopped: {counts['stopped']}; run it again to go on")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from typing import Any
 Row = dict[str, Any]
 Injector = Callable[[Row, random.Random], bool]
 
-STRUCTURAL, GROUNDING = "structural", "grounding"
+STRUCTURAL, GROUNDING, PARTIAL = "structural", "grounding", "partly decidable"
 FAULTS: dict[str, Fault] = {}
 
 
@@ -25,7 +25,8 @@ class Fault:
 
     Attributes:
         id: what is wrong, in two or three words.
-        group: `structural` (wrong whatever was said) or `grounding` (wrong because of what was said).
+        group: `structural` (wrong whatever was said), `grounding` (wrong because of what was said) or
+            `partly decidable` (a question of meaning, of which rules see a part).
         inject: changes the row in place; False when it has no place for the fault.
     """
 

@@ -14,9 +14,10 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from data_gen.verification.aliases import alias_said
+from data_gen.verification.asked import spoken_of
 from data_gen.verification.claims import Claim
 from data_gen.verification.derivations import follows
-from data_gen.verification.heard import Heard, normalised, rounded, stem
+from data_gen.verification.heard import Heard, normalised, rounded, spoken, stem
 from data_gen.verification.identity import remembered_last
 from data_gen.verification.registry import CONSISTENCY, EXECUTABILITY, Finding, rule
 from data_gen.verification.schemas import properties_of, required_of
@@ -45,7 +46,7 @@ def grounded_values(dialog: Dialog) -> Iterator[Finding]:
     """Every scalar argument was said before the call, or follows from it by case, spelling, number words, dates,
     the schema's default, or an enum value whose words were said. Booleans and nulls need not be said."""
     schemas = {tool.name: tool.parameters for tool in dialog.tools}
-    for place, call, said in _calls_with_context(dialog):
+    for place, call, said in calls_with_context(dialog):
         texts = [s.heard for s in said]
         for path, claim in _claims_of(call.arguments, schemas.get(call.name, {})):
             if not is_supported(claim, texts):
@@ -58,7 +59,7 @@ def dependent_values(dialog: Dialog) -> Iterator[Finding]:
     if dialog.type != "dependent":
         return
     schemas = {tool.name: tool.parameters for tool in dialog.tools}
-    for _, call, said in _calls_with_context(dialog):
+    for _, call, said in calls_with_context(dialog):
         results = [s.heard for s in said if s.role == "tool"]
         others = [s.heard for s in said if s.role != "tool"]
         for _, claim in _claims_of(call.arguments, schemas.get(call.name, {})) if results else ():
@@ -68,7 +69,7 @@ def dependent_values(dialog: Dialog) -> Iterator[Finding]:
 
 
 @remembered_last
-def _calls_with_context(dialog: Dialog) -> tuple[tuple[str, Call, tuple[Said, ...]], ...]:
+def calls_with_context(dialog: Dialog) -> tuple[tuple[str, Call, tuple[Said, ...]], ...]:
     """Every call with its place and what was said before it."""
     found: list[tuple[str, Call, tuple[Said, ...]]] = []
     said: list[Said] = []
@@ -87,25 +88,41 @@ def _calls_with_context(dialog: Dialog) -> tuple[tuple[str, Call, tuple[Said, ..
 
 
 def _unescaped(text: str) -> str:
-    """A result with its JSON escapes undone, so that "S\\u00e3o" can be found."""
+    """A result with its JSON escapes undone, so that "S\\u00e3o" can be found, and a request with its line ends."""
     if "\\" not in text:
         return text
     try:
         return json.dumps(json.loads(text), ensure_ascii=False).replace("\\n", " ").replace('\\"', '"')
     except (ValueError, RecursionError):
-        return text
+        return re.sub(r"\\n(?=[a-z])", "\n", text)
 
 
-def _claims_of(value: Any, schema: Any) -> Iterator[tuple[str, Claim]]:
-    """(path, claim) of every scalar of an argument object that says something: no booleans, nulls and empty texts, and
-    nothing that equals its schema's default."""
-    stack: list[tuple[str, Any, Any, str, bool]] = [("", value, schema, "", False)]
+def _claims_of(arguments: Mapping[str, Any], schema: Any) -> Iterator[tuple[str, Claim]]:
+    """(path, claim) of every scalar of an argument object that says something: no nulls, empty texts and required
+    booleans, and nothing that equals its schema's default."""
+    schema = schema if isinstance(schema, (dict, Mapping)) else {}
+    properties, required, other = properties_of(schema), required_of(schema), schema.get("additionalProperties")
+    for key, value in arguments.items():
+        definition, needed = properties.get(key, other), key in required
+        if type(definition) is dict and type(value) in _PLAIN:
+            # Most arguments: nothing inside them, and a definition.
+            if value != "" and not ("default" in definition and _same(definition["default"], value)):
+                yield f".{key}"[:200], Claim(value, definition, str(key), needed)
+        else:
+            yield from _inner_claims(f".{key}"[:200], value, definition, str(key), needed)
+
+
+_PLAIN = frozenset((str, int, float))
+
+
+def _inner_claims(path: str, value: Any, schema: Any, name: str, needed: bool) -> Iterator[tuple[str, Claim]]:
+    stack: list[tuple[str, Any, Any, str, bool]] = [(path, value, schema, name, needed)]
     while stack:
         path, node, definition, name, needed = stack.pop()
         definition = definition if isinstance(definition, (dict, Mapping)) else {}
         if "default" in definition and _same(definition["default"], node):
             continue
-        if type(node) is bool or node is None or node == "":
+        if node is None or node == "" or (type(node) is bool and (needed or path[-1:] == "]")):
             continue
         if isinstance(node, (str, int, float)):
             yield path, Claim(node, definition, name, needed)
@@ -113,12 +130,18 @@ def _claims_of(value: Any, schema: Any) -> Iterator[tuple[str, Claim]]:
             properties, required = properties_of(definition), required_of(definition)
             other = definition.get("additionalProperties")
             for key, inner in reversed(list(node.items())):
-                stack.append((f"{path}.{key}"[:200], inner, properties.get(key, other), str(key), key in required))
+                member = _described(properties.get(key, other), definition)
+                stack.append((f"{path}.{key}"[:200], inner, member, str(key), key in required))
         elif isinstance(node, (list, tuple)):
-            items = definition.get("items")
-            if isinstance(items, Mapping) and "description" not in items and "description" in definition:
-                items = {**items, "description": definition["description"]}  # described by the list alone
+            items = _described(definition.get("items"), definition)
             stack.extend((f"{path}[{i}]"[:200], node[i], items, name, needed) for i in range(len(node) - 1, -1, -1))
+
+
+def _described(inner: Any, outer: Schema) -> Any:
+    """The schema of an item or a member, which may be described by what holds it alone."""
+    if isinstance(inner, (dict, Mapping)) and "description" not in inner and "description" in outer:
+        return {**inner, "description": outer["description"]}
+    return inner
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -130,7 +153,44 @@ def _same(a: Any, b: Any) -> bool:
 
 def is_supported(claim: Claim, said: Sequence[Heard]) -> bool:
     """Whether a scalar was said, or follows from what was said by a rule of `derivations`."""
+    if type(claim.value) is bool:
+        # What is not switched on needs no word: people say "with" more often than "without".
+        return not claim.value or spoken_of(claim, said)
+    if type(claim.value) in (int, float) and _is_figure_of_a_date(claim, said):
+        said = [heard.counts for heard in said]
     return is_grounded(claim.value, claim.schema, said) or follows(claim, said)
+
+
+_OF_TIME = re.compile(
+    r" (?:years?|months?|days?|dates?|hours?|minutes?|seconds?|time|times|weeks?|nights?|age|since|until|till|start\w*|"
+    r"end\w*|begin\w*|before|after|from|to|born|birth|period|decade|century|season|quarter|schedule\w*|when|timestamp|"
+    r"deadline|duration|ratio|score|h|min|am|pm|clock|moment|version|section|chapter|verse) "
+)
+
+
+def _is_figure_of_a_date(claim: Claim, said: Sequence[Heard]) -> bool:
+    """Whether a number is the year, month or day of a date that was said (the 3 of 2024-05-03), or of a time, and its
+    definition speaks of nothing of that kind."""
+    if not (0 <= claim.value < 60 or 1900 <= claim.value < 2100):
+        return False
+    written = str(int(claim.value))
+    if any(_stands_alone(written, heard) for heard in said):
+        return False
+    dated = any(written in heard.text and claim.value in heard.date_figures for heard in said)
+    return dated and not _OF_TIME.search(claim.definition)
+
+
+_MONTHS_AND_HALVES = "jan feb mar apr may jun jul aug sep oct nov dec am pm a.m p.m"
+_MONTH_OR_HALF = frozenset(_MONTHS_AND_HALVES.split())
+
+
+def _stands_alone(written: str, heard: Heard) -> bool:
+    """Whether a figure stands between spaces, and beside neither a month nor a half of the day."""
+    before, found, after = heard.text.partition(f" {written} ")
+    if not found:
+        return False
+    beside = {after[:3].strip(" .,").lower(), *(word[:3].lower() for word in before[-12:].split()[-1:])}
+    return _MONTH_OR_HALF.isdisjoint(beside)
 
 
 def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
@@ -141,20 +201,26 @@ def is_grounded(value: Any, schema: Schema, said: Sequence[Heard]) -> bool:
         return _number_said(value, said) or _is_described_default(quoted(value), schema)
     if not isinstance(value, str) or _is_switch(value, schema):
         return True
-    words = normalised(value)
+    words = spoken(value) if len(value) < 80 else normalised(value)
     if words == " ":
         return any(value.strip() in heard.text for heard in said)
+    if any(words in heard.words for heard in said):
+        return True
+    if "-" in value and _ISO_DAY.match(value):
+        digits = re.sub(r"\D", "", value[:10])
+        return (
+            _moment_said(value, said) or any(digits in h.joined for h in said) or _is_described_default(value, schema)
+        )
     return (
-        any(words in heard.words for heard in said)
-        or _written_otherwise(value, words, said)
+        _written_otherwise(value, words, said)
         or _is_described_default(value, schema)
-        or _words_said(words, said, is_enum="enum" in schema)
+        or _words_said(words, said, is_enum="enum" in schema or _is_described_option(value, schema))
     )
 
 
 def _number_said(value: float, said: Sequence[Heard]) -> bool:
     plain = _plain_number(value)
-    if plain and any(plain in heard.tokens for heard in said):
+    if plain and any(plain in heard.text and plain in heard.tokens for heard in said):
         return True
     try:
         wanted = rounded(float(value))
@@ -207,6 +273,7 @@ def _written_otherwise(value: str, words: str, said: Sequence[Heard]) -> bool:
 
 
 _ISO = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?(?:[T ](\d\d):(\d\d)(?::\d\d(?:\.\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?")
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?\Z")
 _HOURS = re.compile(r"(\d{1,2})(?:[:.](\d\d))?(?::\d\d)?\s?(?:Z|[AaPp]\.?[Mm]\.?)?")
 
 
@@ -245,11 +312,28 @@ def _calendar(days: set[Any]) -> Iterator[date]:
             continue
 
 
+_UNLESS_SAID = re.compile(r"default|(?:not|n['’]t|un) ?(?:specif|provid)|omitted")
+
+
 def _is_described_default(value: str, schema: Schema) -> bool:
-    """Whether the parameter's description names the value as its default."""
+    """Whether the parameter's description names the value as its default, or for when nothing is specified."""
     text = str(schema.get("description") or "").casefold()
-    at = text.find("default")
-    return at >= 0 and normalised(value) in normalised(text[at : at + 80])
+    found = _UNLESS_SAID.search(text)
+    return found is not None and normalised(value) in normalised(text[found.start() : found.start() + 80])
+
+
+_OPTIONS = re.compile(
+    r"\b(?:can be|one of|either|options?|choose|choices|possible values|allowed|must be)\b", re.IGNORECASE
+)
+
+
+def _is_described_option(value: str, schema: Schema) -> bool:
+    """Whether the description lists the value, in quotation marks, among the options there are."""
+    text = schema.get("description")
+    if not isinstance(text, str) or f"'{value}'" not in text:
+        return False
+    options = _OPTIONS.search(text)
+    return options is not None and f"'{value}'" in text[options.start() :]
 
 
 _EMPTY = "a an and at by for from in into is it of on or the to with no s"

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import pairwise
+from operator import methodcaller
 
 from data_gen.verification.identity import lazy
 
@@ -27,9 +29,16 @@ def normalised(text: str) -> str:
     return f" {' '.join(words)} " if words else " "
 
 
+@lru_cache(maxsize=65_536)
+def spoken(value: str) -> str:
+    """`normalised` of a value, which is asked for by several rules and comes in many dialogs."""
+    return normalised(value)
+
+
 _IRREGULAR = {"children": "child", "men": "man", "women": "woman", "people": "person", "feet": "foot", "mice": "mouse"}
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A word without its common English ending, so that "driving", "drives" and "drive" agree."""
     word = _IRREGULAR.get(word, word)
@@ -106,6 +115,21 @@ _DATES = (
     (re.compile(_MONTH_FIRST), "mdy"),
     (re.compile(_DAY_FIRST), "dmy"),
 )
+# Dates that can be nothing else, and times of day: "may 3" and 3/4 are too often something else.
+_CERTAIN_MONTH = "|".join(word for word in sorted(_MONTH, key=len, reverse=True) if word not in ("may", "mar", "march"))
+_DAY_NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_DATED = (
+    re.compile(r"(?<!\d)\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?(?!\d)"),
+    re.compile(r"(?<![\d/.-])\d{1,2}[-/.]\d{1,2}[-/.]\d{4}(?!\d)"),
+    re.compile(rf"\b(?:{_CERTAIN_MONTH})\.? ?(?:the )?{_DAY_NUMBER}(?:,? (?:of )?\d{{4}})?(?![\d:])", re.IGNORECASE),
+    re.compile(rf"(?<!\d){_DAY_NUMBER} (?:of )?(?:{_CERTAIN_MONTH})\b\.?(?:,? \d{{4}})?", re.IGNORECASE),
+    re.compile(rf"\b(?:{_MONTH_WORD})\.? ?(?:the )?{_DAY_NUMBER},? (?:of )?\d{{4}}(?![\d:])", re.IGNORECASE),
+    re.compile(rf"(?<!\d){_DAY_NUMBER} (?:of )?(?:{_MONTH_WORD})\b\.?,? \d{{4}}", re.IGNORECASE),
+    re.compile(r"(?<![\d:.])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\s?[ap]\.?m\b)?(?![\d:])", re.IGNORECASE),
+)  # fmt: skip
+_NUMERIC, _NAMED = _DATES[:-2], _DATES[-2:]
+_PARTED = re.compile(r"\d[-/.]\d|\d{8}")
+_MONTH_STARTS = tuple(f" {name[:3]}" for name in _MONTHS)
 _MONTH_YEAR = re.compile(rf"\b({_MONTH_WORD})\.?(?:,? (?:of )?)(\d{{4}})\b")
 _RELATIVE = {"today": 0, "tonight": 0, "now": 0, "tomorrow": 1, "yesterday": -1}
 _NEIGHBOURS = {" day before yesterday ": -2, " day after tomorrow ": 2}
@@ -118,6 +142,9 @@ _CLOCK = re.compile(
 )
 _NAMED_TIMES = {"noon": 720, "midday": 720, "midnight": 0}
 _PAST = re.compile(r"\b(half|quarter) (past|to) (\w+)")
+
+
+_BARE = methodcaller("strip", ".,;:!?()[]{}\"'")
 
 
 class Heard:
@@ -141,9 +168,30 @@ class Heard:
         return self.text.casefold()
 
     @lazy
+    def undated(self) -> str:
+        """The text without the dates and the times of day in it, whose figures count nothing."""
+        if not _DIGIT.search(self.text):
+            return self.text
+        text = self.text
+        for pattern in _DATED:
+            text = pattern.sub(" ", text)
+        return text
+
+    @lazy
+    def date_figures(self) -> frozenset[int]:
+        """The figures of the dates and times of day in the text: years, months, days, hours and minutes."""
+        figures = {figure for day in self.days for figure in day if figure is not None}
+        return frozenset(figures | {part for minutes in self.times for part in divmod(minutes, 60)})
+
+    @lazy
+    def counts(self) -> Heard:
+        """What is heard of the text when dates and times are left out of it."""
+        return self if self.undated == self.text else Heard(self.undated)
+
+    @lazy
     def tokens(self) -> frozenset[str]:
         """What stands between white space, without the punctuation around it."""
-        return frozenset(token.strip(".,;:!?()[]{}\"'") for token in self.text.split())
+        return frozenset(map(_BARE, self.text.split()))
 
     @lazy
     def vocabulary(self) -> frozenset[str]:
@@ -208,14 +256,17 @@ class Heard:
     def days(self) -> frozenset[Day]:
         """Days of the calendar as (year or None, month, day), both readings of 3/4/2026."""
         found = set()
-        if not _DIGIT.search(self.text):
-            return frozenset()
-        for pattern, order in _DATES:
+        for pattern, order in (*(_NUMERIC if _PARTED.search(self.text) else ()), *self._named_dates()):
             for match in pattern.finditer(self.lower):
                 day = _day(dict(zip(order, match.groups(), strict=False)))
                 if day:
                     found.add(day)
         return frozenset(found)
+
+    def _named_dates(self) -> tuple[tuple[re.Pattern[str], str], ...]:
+        """The patterns of dates with the name of a month, when there is one beside a figure."""
+        words = self.words
+        return _NAMED if any(name in words for name in _MONTH_STARTS) and _DIGIT.search(words) else ()
 
     @lazy
     def months(self) -> frozenset[tuple[int, int]]:
@@ -237,7 +288,8 @@ class Heard:
             else:
                 found |= {hour % 24 * 60 + minute} | ({hour % 12 * 60 + minute + 720} if hour <= 12 else set())
         found |= {minutes for word, minutes in _NAMED_TIMES.items() if f" {word} " in self.words}
-        for part, way, word in _PAST.findall(self.words):
+        halves = " half " in self.words or " quarter " in self.words
+        for part, way, word in _PAST.findall(self.words) if halves else ():
             hour = _UNITS.get(word, int(word) if word.isdecimal() and len(word) < 3 else -1)
             if hour >= 0:
                 shift = (30 if part == "half" else 15) * (1 if way == "past" else -1)

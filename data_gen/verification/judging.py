@@ -15,10 +15,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from data_gen.verification.bfcl_rows import is_answered
 from data_gen.verification.reading import read_dialog
+from data_gen.verification.row_files import Numbered
 from data_gen.verification.rules import check
 from data_gen.verification.verdict import KEPT, Verdict
 from toolace import Dialog, InputError
@@ -26,12 +27,9 @@ from toolace.rows import dumps
 
 READABLE = "row.readable"
 REVIEWED = "review.rejected"
+PERSON_REJECTED = Verdict.reject(REVIEWED, "a person rejected it")
 # What the ledger counts by: (dialog type, source, id of the rule that rejected or "").
 Tally = Counter[tuple[str, str, str]]
-Numbered = tuple[int, Any]  # line number and raw line, or item number and item
-
-CHUNK_BYTES = 1 << 20
-CHUNK_ITEMS = 256
 
 
 @dataclass
@@ -42,6 +40,7 @@ class Judged:
         kept, rejected: lines to write.
         tally: how many rows of each type and source each rule rejected ("" for kept ones).
         cost: what the rejected rows had cost to make, by rule and unit, as far as the rows say.
+        notes: what a judge tells beside its verdicts.
         error: a line that is no JSON: what, where, fix. Nothing after it was judged.
     """
 
@@ -49,7 +48,40 @@ class Judged:
     rejected: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Counter)
     cost: dict[tuple[str, str], float] = field(default_factory=dict)
+    notes: list[Any] = field(default_factory=list)
     error: tuple[str, str, str] | None = None
+
+
+class RowJudge(Protocol):
+    """Whoever judges the rows of a file, in any process.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path
+
+    def judge(self, rows: Iterable[Numbered]) -> Judged:
+        """Judges lines (bytes) or items (parsed values)."""
+        ...
+
+
+def parsed_line(path: Path, number: int, raw: bytes) -> tuple[str, Any]:
+    """(text, value) of a line.
+
+    Raises:
+        InputError: it is not UTF-8 or not JSON.
+    """
+    where = f"{path}:{number}"
+    try:
+        text = raw.decode("utf-8").strip().removeprefix("\ufeff")
+        return text, json.loads(text)
+    except UnicodeDecodeError as error:
+        fix = "Save the file as UTF-8."
+        raise InputError(f"is not UTF-8 (byte {error.start})", where=where, fix=fix) from None
+    except (ValueError, RecursionError) as error:
+        problem = str(error) or type(error).__name__
+        raise InputError(f"is not JSON ({problem})", where=where, fix="Put one JSON object on each line.") from None
 
 
 class Judge:
@@ -71,7 +103,8 @@ class Judge:
         result = Judged()
         for number, raw in rows:
             try:
-                text, row = self._parsed(number, raw) if isinstance(raw, bytes) else (repr(raw)[:10_000], raw)
+                is_line = isinstance(raw, bytes)
+                text, row = parsed_line(self.path, number, raw) if is_line else (repr(raw)[:10_000], raw)
             except InputError as error:
                 result.error = (error.what, error.where, error.fix)
                 break
@@ -91,54 +124,50 @@ class Judge:
         try:
             dialog = read_dialog(is_answered(self.path, row, self.answers))
         except InputError as error:
-            return (*_unreadable(id_, text, row, error.what), None)
+            fix = f". {error.fix}" if error.fix else ""
+            return (*_unreadable(id_, text, row, error.what + fix, self._place(id_)), None)
         except RecursionError:
-            return (*_unreadable(id_, text, row, "nested too deep"), None)
+            return (*_unreadable(id_, text, row, "nested too deep", self._place(id_)), None)
         dialog = dialog if dialog.id else dataclasses.replace(dialog, id=id_)
         written = dialog.to_json()
         verdict = self._verdict(dialog, written)
         # A row of ours is written as it stands: most of the work of writing is done.
-        if verdict.kept and written == row and not _may_be_no_json(text):
+        if verdict.kept and written == row and not may_be_no_json(text):
             return text + "\n", verdict, dialog
         try:
             shown = written if verdict.kept else {**written, "verdict": verdict.to_json()}
             return dumps(shown) + "\n", verdict, dialog
         except (InputError, ValueError, RecursionError) as error:
             problem = error.what if isinstance(error, InputError) else f"is no JSON ({error})"
-            return (*_unreadable(id_, text, None, problem), dialog)
+            return (*_unreadable(id_, text, None, problem, self._place(id_)), dialog)
+
+    def _place(self, id_: str) -> str:
+        """File and line (or item) of the row that was given this id."""
+        return f"{self.path.name}:{id_.rpartition('-')[2]}"
 
     def _verdict(self, dialog: Dialog, written: Mapping[str, Any]) -> Verdict:
         said = self.reviews.get(digest(written)) if self.reviews else None
         if said is None:
             return check(dialog)
-        return KEPT if said else Verdict.reject(REVIEWED, "a person rejected it")
-
-    def _parsed(self, number: int, raw: bytes) -> tuple[str, Any]:
-        where = f"{self.path}:{number}"
-        try:
-            text = raw.decode("utf-8").strip().removeprefix("\ufeff")
-            return text, json.loads(text)
-        except UnicodeDecodeError as error:
-            fix = "Save the file as UTF-8."
-            raise InputError(f"is not UTF-8 (byte {error.start})", where=where, fix=fix) from None
-        except (ValueError, RecursionError) as error:
-            problem = str(error) or type(error).__name__
-            raise InputError(f"is not JSON ({problem})", where=where, fix="Put one JSON object on each line.") from None
+        return KEPT if said else PERSON_REJECTED
 
 
 # Numbers of so many digits may overflow.
 _GIANT = re.compile(r"[0-9][eE]\+?[0-9]{3}")
 
 
-def _may_be_no_json(text: str) -> bool:
+def may_be_no_json(text: str) -> bool:
     """Whether Python may have read what JSON has not: NaN, infinities, numbers that overflow to one."""
     return "NaN" in text or "Infinity" in text or _GIANT.search(text) is not None
 
 
 def digest(row: Mapping[str, Any]) -> str:
-    """A fingerprint of a dialog's tools and messages, to find it again whatever its id; 16 hexadecimal digits."""
+    """A fingerprint of a dialog's type, tools and messages, to find it again whatever its id; 16 hexadecimal digits.
+
+    The type is judged too: what was said of a dialog with a wrong one does not hold for the same with the right one.
+    """
     try:
-        text = json.dumps([row.get("tools"), row.get("messages")], sort_keys=True)
+        text = json.dumps([row.get("type") or "", row.get("tools"), row.get("messages")], sort_keys=True)
     except (TypeError, ValueError, RecursionError):
         return ""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -163,8 +192,8 @@ def _cost(dialog: Dialog | None) -> dict[str, float]:
     return {str(k): v for k, v in cost.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
-def _unreadable(id_: str, text: str, row: Any, problem: str) -> tuple[str, Verdict]:
-    verdict = Verdict.reject(READABLE, problem)
+def _unreadable(id_: str, text: str, row: Any, problem: str, where: str) -> tuple[str, Verdict]:
+    verdict = Verdict.reject(READABLE, problem, where)
     whole = row if isinstance(row, dict) else {"id": id_, "row": row} if row is not None else {"id": id_, "text": text}
     try:
         return dumps({**whole, "verdict": verdict.to_json()}) + "\n", verdict
@@ -172,7 +201,7 @@ def _unreadable(id_: str, text: str, row: Any, problem: str) -> tuple[str, Verdi
         return dumps({"id": id_, "text": text, "verdict": verdict.to_json()}) + "\n", verdict
 
 
-def judge_all(judge: Judge, chunks: Iterable[list[Numbered]], jobs: int) -> Iterator[Judged]:
+def judge_all(judge: RowJudge, chunks: Iterable[list[Numbered]], jobs: int) -> Iterator[Judged]:
     """Judges chunk after chunk, in order; with more than one job in that many processes.
 
     Raises:
@@ -185,10 +214,10 @@ def judge_all(judge: Judge, chunks: Iterable[list[Numbered]], jobs: int) -> Iter
             raise InputError(what, where=where, fix=fix)
 
 
-_judge: Judge | None = None
+_judge: RowJudge | None = None
 
 
-def _begin(judge: Judge) -> None:
+def _begin(judge: RowJudge) -> None:
     """Sets a worker up."""
     global _judge
     _judge = judge
@@ -202,7 +231,7 @@ def _work(rows: list[Numbered]) -> Judged:
     return _judge.judge(rows)
 
 
-def _parallel(judge: Judge, chunks: Iterable[list[Numbered]], jobs: int) -> Iterator[Judged]:
+def _parallel(judge: RowJudge, chunks: Iterable[list[Numbered]], jobs: int) -> Iterator[Judged]:
     # A worker that is forked starts in milliseconds; where that is not to be had, they start anew.
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods and os.name == "posix" else None)

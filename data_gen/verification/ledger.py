@@ -10,7 +10,7 @@ from typing import Any
 
 from data_gen.verification.rules import RULES
 from toolace import InputError
-from toolace.rows import read_json, write_json, write_text
+from toolace.rows import read_json, sha256, write_json, write_text
 
 # Rules run in order and the first that fails decides: a rule has seen what no rule before it has rejected.
 _BEFORE = ("row.readable", "review.rejected")
@@ -24,12 +24,23 @@ class Ledger:
     Args:
         tally: rows by (dialog type, source, rule that rejected them; "" when kept).
         cost: what rejected rows had cost, by (rule, unit), as far as the rows say.
+
+    Attributes:
+        verified: SHA-256 of the `verified.jsonl` beside which it was written; "" when there was none. It tells a
+            ledger of other rows from the right one.
     """
 
     def __init__(self, tally: Mapping[Key, int], cost: Mapping[tuple[str, str], float] | None = None) -> None:
         self.tally = Counter(dict(tally))
         self.cost = dict(cost or {})
         self.total = sum(tally.values())
+        self.verified = ""
+
+    def __add__(self, other: Ledger) -> Ledger:
+        cost = dict(self.cost)
+        for key, amount in other.cost.items():
+            cost[key] = cost.get(key, 0.0) + amount
+        return Ledger(self.tally + other.tally, cost)
 
     def counts(self) -> Counter[str]:
         """Rows by rule; "" for kept ones."""
@@ -45,12 +56,14 @@ class Ledger:
         """The ledger after kept rows of these (type, source) were rejected by a later rule, such as decontamination.
 
         Raises:
-            ValueError: more rows than were kept.
+            InputError: more rows than were kept: the ledger is of other rows.
         """
         tally = Counter(self.tally)
         for (kind, source), count in rejected.items():
-            if tally[(kind, source, "")] < count:
-                raise ValueError(f"{count} rows of {kind} from {source} to reject, fewer were kept")
+            known = tally[(kind, source, "")]
+            if known < count:
+                what = f"{count} rows of type {kind!r} from {source!r} are to be rejected, the ledger knows of {known}"
+                raise InputError(f"the ledger is not of these rows ({what})", fix="Run `toolace verify` again.")
             tally[(kind, source, "")] -= count
             tally[(kind, source, rule)] += count
         return Ledger({key: count for key, count in tally.items() if count}, self.cost)
@@ -86,7 +99,7 @@ class Ledger:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """`{"in", "kept", "rules", "types", "sources", "cells", "cost"}`."""
+        """`{"in", "kept", "rules", "types", "sources", "cells", "cost", "verified_sha256"}`."""
         cells = [
             {"type": kind, "source": source, "rule": rule, "rows": count}
             for (kind, source, rule), count in sorted(self.tally.items())
@@ -100,6 +113,7 @@ class Ledger:
             "sources": self.groups(1),
             "cells": cells,
             "cost": cost,
+            "verified_sha256": self.verified,
         }
 
     def markdown(self) -> str:
@@ -130,8 +144,9 @@ class Ledger:
         return _bars([(rate["rule"], 100.0 - rate["passed"]) for rate in self.rates() if rate["rejected"]], self)
 
     def write(self, folder: str | Path) -> None:
-        """Writes `ledger.json`, `ledger.md` and `ledger.svg`."""
+        """Writes `ledger.json`, `ledger.md` and `ledger.svg`; to be done when `verified.jsonl` is there."""
         folder = Path(folder)
+        self.verified = sha256(folder / "verified.jsonl") if (folder / "verified.jsonl").is_file() else ""
         write_json(folder / "ledger.json", self.to_json())
         write_text(folder / "ledger.md", self.markdown())
         write_text(folder / "ledger.svg", self.svg())
@@ -150,7 +165,9 @@ class Ledger:
             cost = {(item["rule"], item["unit"]): float(item["amount"]) for item in row["cost"]}
         except (KeyError, TypeError, ValueError):
             raise InputError("is no ledger", where=path, fix="Run `toolace verify` again.") from None
-        return cls(tally, cost)
+        ledger = cls(tally, cost)
+        ledger.verified = str(row.get("verified_sha256") or "")
+        return ledger
 
 
 def _lost(rejected: int, seen: int) -> float:

@@ -1,6 +1,7 @@
 """Rows of other people's data sets that are no conversation in columns: xLAM / APIGen pairs, and Glaive's chats.
 
-xLAM: `{"query", "answers", "tools"}`, the last two as JSON text, types as Python writes them ("List[int], optional").
+xLAM: `{"query", "answers", "tools"}`, the last two as JSON text, types as Python writes them ("List[int], optional");
+an empty list of answers says that no tool fits.
 Glaive: `{"system", "chat"}`, one text with USER:, ASSISTANT: and FUNCTION RESPONSE: in it.
 """
 
@@ -17,6 +18,8 @@ from toolace.literals import LiteralReader, Unreadable
 from toolace.prompt import read_json_text
 from toolace.turns import decoded
 
+# Rows whose gold is "no call" give no words for it; a dialog needs some.
+NO_CALL = "None of the functions fits this request."
 _PAIR = ("query", "answers", "tools")
 
 
@@ -38,13 +41,14 @@ def from_pair(row: Mapping[str, Any]) -> Dialog:
 
 
 def _from_xlam(row: Mapping[str, Any], id_: str) -> Dialog:
-    query, answers, tools = row["query"], decoded(row["answers"], "answers"), decoded(row["tools"], "tools")
+    query, answers, tools = row["query"], decoded(row["answers"], "answers") or [], decoded(row["tools"], "tools") or []
     if not isinstance(query, str) or not isinstance(answers, list) or not isinstance(tools, list):
         raise InputError("query, answers and tools are not a text and two lists", fix="Give xLAM rows.")
     calls = tuple(read_call(item) for item in answers)
-    messages = [Message("user", query), Message("assistant", "", calls)] if calls else [Message("user", query)]
+    answer = Message("assistant", "", calls) if calls else Message("assistant", NO_CALL)
     read = tuple(Tool.from_json(_with_schema_types(tool)) for tool in tools)
-    return Dialog(id_, "", read, number_calls(messages), {"source": "xlam"})
+    meta = {"source": "xlam"} if calls else {"source": "xlam", "answer": "stands for an empty list of calls"}
+    return Dialog(id_, "", read, number_calls([Message("user", query), answer]), meta)
 
 
 def _with_schema_types(tool: Any) -> Any:

@@ -16,6 +16,8 @@ from data_gen.verification.pair_rows import from_pair, is_pair
 from toolace import Dialog, InputError, Message, Tool
 from toolace.dialogs import number_calls
 from toolace.formats import from_any
+from toolace.openai_messages import plain_message
+from toolace.turn_masks import with_flags
 
 _MOST = 16_384
 
@@ -31,7 +33,11 @@ def read_dialog(row: Any) -> Dialog:
         return from_bfcl(row)
     if is_pair(row):
         return from_pair(row)
-    if isinstance(row, Mapping) and isinstance(row.get("messages"), list) and isinstance(row.get("tools"), list):
+    if not isinstance(row, Mapping):
+        return from_any(row)
+    if isinstance(row.get("functions"), list) and not row.get("tools") and "messages" in row:
+        row = {**row, "tools": row["functions"]}  # as OpenAI called them before there were tools
+    if isinstance(row.get("messages"), list) and isinstance(row.get("tools"), list):
         return _from_messages(row, row["messages"], row["tools"])
     return from_any(row)
 
@@ -42,13 +48,13 @@ def _from_messages(row: Mapping[str, Any], messages: list[Any], tools: list[Any]
         return from_any(row)  # what went through `datasets` has columns of JSON text
     id_ = "" if row.get("id") is None else str(row["id"])
     try:
-        built = number_calls([Message.from_json(message) for message in messages])
+        built = number_calls([Message.from_json(plain_message(message)) for message in messages])
         if meta is not None and not isinstance(meta, Mapping):
             raise InputError("meta is not an object", fix="Write an object or leave it out.")
         known = tuple(_tool(tool) for tool in tools)
     except InputError as error:
         raise InputError(error.what, where=error.where or id_ or "row without id", fix=error.fix) from None
-    return Dialog(id_, str(row.get("type") or ""), known, built, dict(meta or {}))
+    return with_flags(Dialog(id_, str(row.get("type") or ""), known, built, dict(meta or {})), row)
 
 
 def _tool(row: Mapping[str, Any]) -> Tool:

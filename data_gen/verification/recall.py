@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from data_gen.verification import dialog_faults, grounding_faults  # noqa: F401  (importing registers their faults)
+from data_gen.verification import (  # noqa: F401  (importing registers their faults)
+    alternative_faults,
+    dialog_faults,
+    exchange_faults,
+    grounding_faults,
+)
 from data_gen.verification.faults import FAULTS, Fault, Row
 from data_gen.verification.rules import check
 from toolace import Dialog, InputError

@@ -6,8 +6,11 @@ from data_gen.verification import (  # noqa: F401  (importing a module registers
     call_rules,
     consistency_rules,
     dialog_rules,
+    exchange_rules,
     grounding,
     prompt_rules,
+    refusal_rules,
+    text_rules,
     tool_rules,
 )
 from data_gen.verification.registry import REGISTRY, Rule
@@ -41,8 +44,10 @@ ORDER = (
     "result.order",
     "result.schema",
     "refusal.has_reason",
+    "refusal.needed",
     "grounding.value",
     "grounding.dependent",
+    "grounding.exchanged",
 )
 RULES: dict[str, Rule] = {id_: REGISTRY[id_] for id_ in ORDER}
 _FINDINGS = tuple((rule.id, rule.findings) for rule in RULES.values())

@@ -65,11 +65,18 @@ _PERIODS = 16
 _TIMES = 4
 
 
-def repeated_phrase(text: str) -> str:
-    """The phrase of up to 16 words that stands four times in a row; else ""."""
+def repeated(text: str) -> str:
+    """The phrase of up to 16 words that stands four times in a row, or a sentence that is said again; else ""."""
     words = text.split()
+    again = len(words) - len(set(words))
+    if again < _TIMES - 1:
+        return ""
+    return _repeated_phrase(words, again) or (_repeated_sentence(text) if again >= _FOLLOWING_WORDS else "")
+
+
+def _repeated_phrase(words: list[str], again: int) -> str:
     # A phrase said four times says each of its words four times: three words more than there are different ones.
-    if len(words) - len(set(words)) < _TIMES - 1:
+    if again < _TIMES - 1:
         return ""
     pairs = list(pairwise(words))
     # Of the pairs of neighbours in a phrase of n words said four times, at least 3 n - 1 were seen before.
@@ -84,6 +91,32 @@ def repeated_phrase(text: str) -> str:
                 phrase = " ".join(words[at - period + 1 : at + 1])
                 if any(map(str.isalpha, phrase)):
                     return phrase
+    return ""
+
+
+_SENTENCE_GAP = re.compile(r"(?<=[.!?\u2026])[\"')\]]?\s+|\n+")
+# our choice: a sentence of three words or more ("That is all.") that stands three times in a text, or a longer one that
+# follows itself, is a stuck decoder.
+_SENTENCE_WORDS, _FOLLOWING_WORDS, _SENTENCE_TIMES = 3, 5, 3
+
+
+def _repeated_sentence(text: str) -> str:
+    """The sentence that follows itself, or stands three times in the text, or a whole text said twice; else ""."""
+    times: dict[str, int] = {}
+    before = ""
+    sentences = [sentence for sentence in map(str.strip, _SENTENCE_GAP.split(text)) if sentence]
+    if len(set(sentences)) == len(sentences):
+        return ""
+    for sentence in sentences:
+        times[sentence] = times.get(sentence, 0) + 1
+        if sentence == before or times[sentence] >= _SENTENCE_TIMES:
+            least = _SENTENCE_WORDS if times[sentence] >= _SENTENCE_TIMES else _FOLLOWING_WORDS
+            if len(sentence.split()) >= least:
+                return sentence
+        before = sentence
+    half = len(sentences) // 2
+    if half > 1 and len(sentences) % 2 == 0 and sentences[:half] == sentences[half:]:
+        return " ".join(sentences[:half])
     return ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,21 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from data_gen.verification.bfcl_rows import answers_beside, read_answers
-from data_gen.verification.judging import (
-    CHUNK_BYTES,
-    CHUNK_ITEMS,
-    READABLE,
-    REVIEWED,
-    Judge,
-    Numbered,
-    Tally,
-    judge_all,
-)
+from data_gen.verification.judging import READABLE, REVIEWED, Judge, Tally, judge_all
 from data_gen.verification.ledger import Ledger
 from data_gen.verification.reviews import read_reviews
+from data_gen.verification.row_files import chunks, cores, jobs_for
 from data_gen.verification.rules import RULES
 from toolace import InputError
-from toolace.rows import read_json, write_text
+from toolace.rows import write_text
 
 _EXAMPLE = """example:
   toolace verify runs/demo/dialogs.jsonl --out checked
@@ -38,8 +30,6 @@ in possible_answer/ beside the file, or given with --answers). verified.jsonl an
 rejected one has a "verdict" with the rule, the evidence and the place. ledger.md and ledger.svg show the pass rates.
 Only rules are applied, no model: toolace experts asks a model about what passed. Rules, in the order they are tried:
 """
-# our choice: below four megabytes starting other processes costs more than it saves.
-_PARALLEL_BYTES = 4 << 20
 
 
 def verify_file(
@@ -56,7 +46,7 @@ def verify_file(
     Args:
         path: JSON Lines, or a JSON file with one list.
         out: folder for the files; that of `path` when None.
-        jobs: processes; 0 for as many as there are cores, when the file is large. The files are the same.
+        jobs: processes, at most one a core; 0 for that many, when the file is large. The files are the same.
         answers: BFCL's answers to the questions in `path`; `possible_answer/<same name>` beside it when None.
         reviews: what people said of rows, by digest (`reviews.read_reviews`); it goes before any rule.
         ledger: whether `ledger.json`, `ledger.md` and `ledger.svg` are written too.
@@ -76,7 +66,7 @@ def verify_file(
             )
     known = read_answers(Path(answers)) if answers is not None else answers_beside(path)
     judge = Judge(path, known, reviews)
-    found = _write(path, folder, judge, jobs or _jobs(path))
+    found = _write(path, folder, judge, min(jobs, cores()) or jobs_for(path))
     counts = found.counts()
     rules = {rule: counts[rule] for rule in (READABLE, REVIEWED, *RULES) if counts[rule]}
     kept, rejected_rows = counts[""], sum(rules.values())
@@ -95,7 +85,7 @@ def _write(path: Path, folder: Path, judge: Judge, jobs: int) -> Ledger:
     ):
 
         def kept_lines() -> Iterator[str]:
-            for judged in judge_all(judge, _chunks(path), jobs):
+            for judged in judge_all(judge, chunks(path), jobs):
                 rejected.writelines(judged.rejected)
                 tally.update(judged.tally)
                 for key, amount in judged.cost.items():
@@ -109,43 +99,6 @@ def _write(path: Path, folder: Path, judge: Judge, jobs: int) -> Ledger:
         rejected.seek(0)
         write_text(folder / "rejected.jsonl", rejected)
     return Ledger(tally, cost)
-
-
-def _jobs(path: Path) -> int:
-    if not path.is_file() or path.stat().st_size < _PARALLEL_BYTES:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _chunks(path: Path) -> Iterator[list[Numbered]]:
-    """The rows of a JSON Lines file or a JSON list, about a megabyte at a time."""
-    if path.is_dir():
-        raise InputError("is a folder, a file is needed", where=path, fix="Name a file in it.")
-    try:
-        if _starts_list(path):
-            items = list(enumerate(read_json(path), 1))
-            yield from (items[i : i + CHUNK_ITEMS] for i in range(0, len(items), CHUNK_ITEMS))
-            return
-        number = 1
-        with path.open("rb") as stream:
-            while lines := stream.readlines(CHUNK_BYTES):
-                yield [(number + i, raw) for i, raw in enumerate(lines) if raw.strip()]
-                number += len(lines)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=path, fix="Check the path.") from None
-
-
-def _starts_list(path: Path) -> bool:
-    """Whether the file is one JSON list; a file whose first line is a whole list is JSON Lines all the same."""
-    with path.open("rb") as stream:
-        first = next((line for line in stream if line.strip()), b"").strip()
-        rest = next((line for line in stream if line.strip()), b"")
-    if not first.startswith(b"["):
-        return False
-    try:
-        return not rest or not isinstance(json.loads(first), list)
-    except (ValueError, RecursionError):
-        return True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -178,6 +131,8 @@ def app(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     if options.jobs < 0:
         raise InputError("--jobs is below 0", fix="Give the number of processes, or leave it out.")
+    if options.jobs > cores():
+        print(f"--jobs {options.jobs} is more than there are cores; {cores()} are used", file=sys.stderr)
     reviews = read_reviews(options.reviews) if options.reviews else None
     counts = verify_file(
         options.file, options.out, jobs=options.jobs, answers=options.answers, reviews=reviews, ledger=True

@@ -16,6 +16,7 @@ from data_gen.dataset import DatasetPlan, app, make_dataset, shares
 from data_gen.duplicates import Fingerprint, judge_duplicates
 from data_gen.hub import app as publish_app
 from data_gen.hub import plan, publish
+from data_gen.verification.ledger import Ledger
 from data_gen.verification.verify import verify_file
 from toolace import Dialog, InputError
 from toolace.formats import FORMATS, from_any
@@ -141,34 +142,151 @@ def test_json_lines_load_with_plain_datasets(tmp_path: Path, rows: Path) -> None
     assert set(table.column_names) == {"system", "conversations"} and len(table) == 200
 
 
+OVERLAP = {
+    "rows": 203,
+    "overlapping": 3,
+    "benchmarks": {"BFCL v4": 3},
+    "compared_with": {"BFCL v4": {"requests": 9}},
+}
+
+
+def checked(rows: Path, folder: Path) -> Path:
+    """A folder as verification and decontamination leave it: three rows were rejected for their overlap."""
+    verify_file(rows, folder, ledger=True)
+    ledger = Ledger.read(folder)
+    Ledger(ledger.tally + Counter({("single", "aws", "decontamination.request.same"): 3})).write(folder)
+    (folder / "decontamination.json").write_text(json.dumps(OVERLAP), encoding="utf-8")
+    (folder / "decontamination.md").write_text("# Overlap with benchmarks\n", encoding="utf-8")
+    return folder / "verified.jsonl"
+
+
+def card_of(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_card_says_what_is_in_it_how_it_was_checked_and_how_to_make_it_again(tmp_path: Path, rows: Path) -> None:
-    verify_file(rows, tmp_path / "set", ledger=True)
-    overlap = {
-        "rows": 200,
-        "overlapping": 3,
-        "benchmarks": {"BFCL v4": 3},
-        "compared_with": {"BFCL v4": {"requests": 9}},
-    }
-    facts = {
-        "name": "Weather talk",
-        "command": "toolace generate r.yaml",
-        "recipe": {"seed": 3},
-        "decontamination": overlap,
-    }
-    make_dataset([rows], tmp_path / "set", DatasetPlan(validation=0.1), facts=facts, seed=3)
-    card = (tmp_path / "set" / "README.md").read_text(encoding="utf-8")
+    verified = checked(rows, tmp_path / "set")
+    facts = {"name": "Weather talk", "command": "toolace generate r.yaml", "recipe": {"seed": 3}}
+    counts = make_dataset([verified], tmp_path / "set", DatasetPlan(validation=0.1), facts=facts, seed=3)
+    assert set(counts["types"]) == {"non_tool_use"} and counts["rows"] == 50
+    card = card_of(tmp_path / "set")
     header = yaml.safe_load(card.split("---\n")[1])
     assert [config["config_name"] for config in header["configs"]] == ["toolace", "trl"]
     assert header["size_categories"] == ["n<1K"] and header["pretty_name"] == "Weather talk"
     for text in (
-        "| single | 135 | 15 |",
+        "| non_tool_use | 45 | 5 |",
+        "checked by rules",
         "grounding.value",
-        "3 of 200 dialogs",
+        "3 of 203 dialogs",
+        "Not compared with: API-Bank",
+        "No language model judged",
         "not stated",
         "toolace generate r.yaml",
         "seed: 3",
     ):
         assert text in card, text
+
+
+def test_a_data_set_in_another_folder_takes_the_ledger_and_the_report_with_it(tmp_path: Path, rows: Path) -> None:
+    verified = checked(rows, tmp_path / "run")
+    make_dataset([verified], tmp_path / "set")
+    card = card_of(tmp_path / "set")
+    assert "grounding.value" in card and "3 of 203 dialogs" in card and "[ledger.md](ledger.md)" in card
+    assert {"ledger.md", "ledger.svg", "decontamination.md"} <= {file.path for file in plan(tmp_path / "set")}
+
+
+def test_a_ledger_of_other_rows_is_neither_told_nor_published(tmp_path: Path, rows: Path) -> None:
+    verified = checked(rows, tmp_path / "set")
+    lines = verified.read_text(encoding="utf-8").splitlines(keepends=True)
+    verified.write_text("".join(lines[:-1]), encoding="utf-8")
+    make_dataset([verified], tmp_path / "set")
+    card = card_of(tmp_path / "set")
+    assert "no ledger is of these rows" in card
+    assert "grounding.value" not in card and "checked by rules" not in card and "3 of 203" not in card
+    assert not {"ledger.md", "decontamination.md"} & {file.path for file in plan(tmp_path / "set")}
+
+
+def test_dialogs_that_nobody_verified_are_not_called_verified(tmp_path: Path, rows: Path) -> None:
+    make_dataset([rows], tmp_path / "set")
+    assert "checked by rules" not in card_of(tmp_path / "set") and "verified dialogs" not in card_of(tmp_path / "set")
+
+
+def test_rejected_rows_are_refused_and_rows_an_earlier_data_set_left_out_are_not(tmp_path: Path, rows: Path) -> None:
+    rejected = {**dialog(1, "single"), "verdict": {"rule": "call.schema", "evidence": "x", "where": ""}}
+    with pytest.raises(InputError, match=r"rejected.jsonl:1.*call.schema"):
+        make_dataset([write(tmp_path / "rejected.jsonl", [rejected])], tmp_path / "set")
+    make_dataset([rows], tmp_path / "first", DatasetPlan(total=150, formats=[]))
+    assert make_dataset([tmp_path / "first" / "left_out.jsonl"], tmp_path / "second")["rows"] == 50
+
+
+def test_the_card_says_that_tools_which_a_model_wrote_state_no_licence(tmp_path: Path) -> None:
+    made = [dialog(i, "single") for i in range(3)]
+    made[0]["tools"][0]["source"] = {"package": "toolace", "model": "some-model"}
+    made[1]["tools"][0]["licence"] = "MIT"
+    make_dataset([write(tmp_path / "v.jsonl", made)], tmp_path / "set")
+    card = card_of(tmp_path / "set")
+    for row in ("| not stated, written by a language model | 1 |", "| MIT | 1 |", "| not stated | 1 |"):
+        assert row in card
+    assert "the terms of that model" in card and yaml.safe_load(card.split("---\n")[1])["license"] == "other"
+
+
+def test_the_command_in_the_card_is_the_one_that_was_typed(tmp_path: Path, rows: Path) -> None:
+    words = [str(rows), "--out", str(tmp_path / "my set"), "--size", "single=10", "--validation", "0.5", "--seed", "3"]
+    assert app(words) == 0
+    assert f"toolace dataset {rows} --out '{tmp_path / 'my set'}' --size single=10 --validation 0.5 --seed 3" in (
+        card_of(tmp_path / "my set")
+    )
+
+
+def test_the_files_are_the_same_with_one_process_and_with_several(
+    tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = rows.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows.write_text("".join([*lines[:90], "\n", *lines[90:]]), encoding="utf-8")
+    for jobs in (1, 2):
+        monkeypatch.setattr("data_gen.dataset.jobs_for", lambda path, jobs=jobs: jobs)
+        monkeypatch.setattr("data_gen.verification.row_files.CHUNK_BYTES", 20_000)
+        make_dataset([rows], tmp_path / str(jobs), DatasetPlan(total=150, validation=0.1), seed=2)
+    names = [path.relative_to(tmp_path / "1") for path in (tmp_path / "1").rglob("*") if path.suffix != ".md"]
+    assert len([name for name in names if name.suffix]) == 7
+    for name in names:
+        if name.suffix:
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes(), name
+
+
+def test_a_json_list_is_read_as_rows_too(tmp_path: Path, rows: Path) -> None:
+    (tmp_path / "list.json").write_text(json.dumps([row for _, row in read_rows(rows)]), encoding="utf-8")
+    counts = make_dataset([tmp_path / "list.json"], tmp_path / "set", DatasetPlan(formats=[]))
+    assert counts["rows"] == 200
+
+
+def test_turns_that_are_not_trained_on_are_marked_in_every_file_and_all_files_load(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    made = [dialog(i, "single") for i in range(40)]
+    made[30]["meta"]["masked"] = [1]
+    make_dataset([write(tmp_path / "v.jsonl", made)], tmp_path / "set")
+    file, cache = str(tmp_path / "set" / "train.jsonl"), str(tmp_path / "cache")
+    lines = load_dataset("json", data_files=file, split="train", cache_dir=cache)
+    parquet = load_dataset(str(tmp_path / "set"), "toolace", split="train", cache_dir=cache)
+    for table in (lines, parquet):
+        masked = [i for i, row in enumerate(table) if from_any(row).meta.get("masked")]
+        assert masked == [30] and from_any(table[30]).meta["masked"] == [1]
+    trl = load_dataset(str(tmp_path / "set"), "trl", split="train", cache_dir=cache)
+    assert json.loads(trl[30]["meta"])["masked"] == [1]
+
+
+def test_the_folder_alone_loads_and_arguments_keep_what_they_hold(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    made = [dialog(i, "single") for i in range(3)]
+    odd = {"city": "Oslo", "note": None, "list": [None, {"deep": [1, "a", None]}], "empty": {}}
+    made[1]["messages"][1]["tool_calls"][0]["function"]["arguments"] = odd
+    make_dataset([write(tmp_path / "v.jsonl", made)], tmp_path / "set", DatasetPlan(formats=["trl", "toolace"]))
+    table = load_dataset(str(tmp_path / "set"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert "messages" in table.column_names and from_any(table[1]).messages[1].calls[0].arguments == odd
+    # Rows without the odd members do not get them from their neighbour.
+    assert set(from_any(table[0]).messages[1].calls[0].arguments) == {"city", "note"}
 
 
 def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path, rows: Path) -> None:
@@ -261,6 +379,26 @@ def test_names_and_folders_that_cannot_be_published_are_errors(tmp_path: Path, r
         publish(tmp_path / "set", "a/b/c")
     (tmp_path / "set" / "trl" / "train.parquet").unlink()
     with pytest.raises(InputError, match="not there"):
+        plan(tmp_path / "set")
+
+
+def test_a_file_that_cannot_be_read_or_has_other_rows_than_the_card_says_is_not_published(
+    tmp_path: Path, rows: Path
+) -> None:
+    make_dataset([rows], tmp_path / "set")
+    parquet, lines = tmp_path / "set" / "trl" / "train.parquet", tmp_path / "set" / "train.jsonl"
+    whole = parquet.read_bytes()
+    parquet.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="no Parquet file"):
+        plan(tmp_path / "set")
+    # The footer is whole, a page in the middle is not.
+    parquet.write_bytes(whole[:200] + bytes(400) + whole[600:])
+    with pytest.raises(InputError, match="no Parquet file"):
+        plan(tmp_path / "set")
+    parquet.write_bytes(whole)
+    first = lines.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]
+    lines.write_text("".join(first), encoding="utf-8")
+    with pytest.raises(InputError, match="holds 199 rows, and the card says 200"):
         plan(tmp_path / "set")
 
 

@@ -13,9 +13,10 @@ from llm_double import Body, LlmDouble
 from data_gen.verification.expert_questions import EXPERTS, VERDICT
 from data_gen.verification.experts import ExpertSettings, judge, verify_with_experts
 from data_gen.verification.experts_cli import app
+from data_gen.verification.judging import digest
 from data_gen.verification.ledger import Ledger
 from data_gen.verification.verify import verify_file
-from toolace import InputError
+from toolace import Dialog, InputError
 from toolace.chat import BadAnswer, ChatReply, ChatRequest, Choice, Usage
 from toolace.llm_settings import LlmSettings
 from toolace.rows import read_rows
@@ -136,6 +137,65 @@ def test_when_the_budget_is_spent_the_rest_is_undecided_and_a_second_run_asks_on
         again = verify_with_experts(folder, settings, llm(double))
         assert again["kept"] == len(ROWS) and not again["stopped"]
         assert double.calls == 2 * len(ROWS) and not double.repeated()
+
+
+def test_a_server_that_only_fails_is_told_with_its_reason_and_every_dialog_stays(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LlmDouble(faults={"500": 1.0}) as double:
+        words = [str(folder), "--base_url", double.url, "--model", "double", "--concurrency", "2"]
+        assert app(words) == 1
+    printed = capsys.readouterr().out
+    assert f"{len(ROWS)} undecided" in printed and "500" in printed
+    rows = [row for _, row in read_rows(folder / "undecided.jsonl")]
+    assert sorted(row["id"] for row in rows) == sorted(row["id"] for row in ROWS)
+    assert any("500" in row["undecided"] for row in rows)
+
+
+def test_opinions_that_were_heard_before_a_stop_are_on_the_disk_and_not_written_twice(folder: Path) -> None:
+    settings = ExpertSettings(experts=["repetition", "consistency"])
+    with LlmDouble(lambda body: said("pass")) as double:
+        counts = verify_with_experts(folder, settings, llm(double, max_calls=5))
+        first = [row for _, row in read_rows(folder / "opinions.jsonl")]
+        # Five calls, five opinions: also those of dialogs whose next question was not asked any more.
+        assert len(first) == 5 == sum(counts["asked"].values()) and counts["stopped"]
+        verify_with_experts(folder, settings, llm(double))
+    rows = [row for _, row in read_rows(folder / "opinions.jsonl")]
+    assert rows[:5] == first and len(rows) == 2 * len(ROWS)
+    assert len({(row["digest"], row["expert"]) for row in rows}) == len(rows)
+
+
+def test_what_people_said_goes_before_any_expert(folder: Path) -> None:
+    by_id = {row["id"]: digest(Dialog.from_json(row).to_json()) for row in ROWS}
+    reviews = folder / "reviews.jsonl"
+    lines = [{"digest": by_id["single-1"], "keep": True}, {"digest": by_id["none-1"], "keep": False}]
+    reviews.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with LlmDouble(lambda body: said("fail")) as double:
+        words = [str(folder), "--base_url", double.url, "--model", "double", "--reviews", str(reviews), "--json"]
+        assert app(words) == 0
+    assert ids(folder / "verified.jsonl") == ["single-1"]
+    rules = {row.get("id"): row["verdict"]["rule"] for _, row in read_rows(folder / "rejected.jsonl")}
+    assert rules["none-1"] == "review.rejected" and rules["dependent-1"] == "expert.repetition"
+    assert not {"single-1", "none-1"} & {row["id"] for _, row in read_rows(folder / "opinions.jsonl")}
+    assert Ledger.read(folder).counts()["review.rejected"] == 1
+
+
+def test_a_ledger_of_other_rows_is_one_clear_error_and_no_row_has_moved(folder: Path) -> None:
+    Ledger({("single", "elsewhere", ""): len(ROWS)}).write(folder)
+    before = (folder / "verified.jsonl").read_bytes(), (folder / "rejected.jsonl").read_bytes()
+    with LlmDouble(lambda body: said("fail")) as double, pytest.raises(InputError, match="ledger is not of these"):
+        verify_with_experts(folder, ExpertSettings(), llm(double))
+    assert ((folder / "verified.jsonl").read_bytes(), (folder / "rejected.jsonl").read_bytes()) == before
+    assert not (folder / "undecided.jsonl").exists() and not list(folder.glob(".moving.*"))
+
+
+def test_dialogs_that_rules_kept_again_are_not_asked_about_twice(folder: Path) -> None:
+    settings = ExpertSettings(experts=["repetition"])
+    with LlmDouble(lambda body: said("pass")) as double:
+        assert verify_with_experts(folder, settings, llm(double, max_calls=2))["undecided"] == len(ROWS) - 2
+        verify_file(folder / "dialogs.jsonl", folder, ledger=True)
+        counts = verify_with_experts(folder, settings, llm(double))
+    assert counts["in"] == counts["kept"] == len(ROWS) and not (folder / "undecided.jsonl").read_text()
 
 
 class _Scripted:

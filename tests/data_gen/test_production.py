@@ -16,6 +16,7 @@ from data_gen.dialog_generation.plans import draw_plans, in_chunks
 from data_gen.dialog_generation.production import Maker
 from data_gen.dialog_generation.tasks import tasks
 from data_gen.dialog_generation.tool_lists import ToolLists, linked
+from data_gen.dialog_generation.user import OfflineUser
 from data_gen.verification.rules import check
 from toolace import InputError, Tool, read_dialogs
 from toolace.rows import sha256
@@ -73,6 +74,20 @@ def test_a_dialog_that_breaks_a_rule_is_drawn_again_and_counted(monkeypatch: pyt
     assert len(made) == 20 and redrawn["some.rule"] == 20
 
 
+def test_a_plan_of_one_candidate_is_made_even_when_few_tools_allow_it() -> None:
+    import random
+
+    user = OfflineUser(random.Random(0))
+    closed = [tool for tool in everyday_pool()[0] if not user.droppable(tool)][:36]
+    opened = [tool for tool in everyday_pool()[0] if user.droppable(tool)][:6]
+    settings = DialogSettings(
+        count=20, types={"non_tool_use": 1}, non_tool_use={"missing": 1}, candidates={1: 1}, everyday_share=1.0
+    )
+    maker, redrawn = Maker([*closed, *opened], settings, 1), Counter[str]()
+    made = [dialog for plans in draw_plans(settings, 1) for dialog in maker.group(plans, redrawn)]
+    assert {dialog.tools[0].name for dialog in made} <= {tool.name for tool in opened} and redrawn["unfit"] > 100
+
+
 def test_an_impossible_kind_is_one_line_in_any_process(tmp_path: Path) -> None:
     lonely = [tool for tool in everyday_pool()[0] if tool.name == "atlas.locate_place"]
     settings = DialogSettings(count=3, types={"dependent": 1})
@@ -123,6 +138,10 @@ def test_a_harder_level_has_more_candidates_and_calls_and_a_simpler_one_fewer() 
         ("x", "Adds a day, and puts labels on it.", "add a day, and put labels on it"),
         ("x", "Tells how a poll stands now, with votes cast and state.", "find out how a poll stands now"),
         ("x", "Orders recipes by time and returns the first of them.", "order recipes by time"),
+        ("x", "Searches cruises by vessel, discipline and casts done.", "search cruises by vessel, discipline and casts done"),
+        ("x", "Voids a ticket that is no longer wanted.", "void a ticket that is no longer wanted"),
+        ("get_custom_fields", "Custom Fields List.", "get custom fields"),
+        ("subscriptions_rename", "The operation to rename it.", "rename subscriptions"),
         ("docker.getThing", "GetThing returns a thing.", "get thing"),
         ("x", "Deletes projects/{name} for good.", "delete projects/name for good"),
         ("scipy.expm", "Matrix exponential.", "run expm"),
@@ -148,6 +167,8 @@ def test_leads_hold_one_place_for_the_order_and_are_many() -> None:
         ('Currency. Examples: "USD", "EUR".', ("USD", "EUR")),
         ("Where, such as a city or an airport. Only IATA ones.", ()),
         ("Day in the format, e.g. YYYY-MM-DD.", ()),
+        ("Code of the origin, e.g. BOS for Boston.", ("BOS",)),
+        ("Formula, e.g. =SUM(B2:B13)", ("=SUM(B2:B13)",)),
         ("Nothing is shown.", ()),
     ],
 )
@@ -162,6 +183,8 @@ def test_a_varied_example_keeps_its_build() -> None:
     found = {varied("REC-30985", random.Random(i)) for i in range(50)}
     assert len(found) > 40 and all(re.fullmatch(r"REC-[1-9]\d{4}", one) for one in found)
     assert varied("Zurich roof", random.Random(1)) == "Zurich roof"
+    years = {varied("2024-2025", random.Random(i)) for i in range(50)}
+    assert len(years) > 4 and all(int(one[5:]) - int(one[:4]) == 1 for one in years)
 
 
 # Lists of candidates

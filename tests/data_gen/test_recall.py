@@ -8,12 +8,15 @@ import pytest
 from pools import everyday_pool
 
 from data_gen.dialog_generation.generation import DialogSettings, generate
-from data_gen.verification.faults import FAULTS, GROUNDING, STRUCTURAL
+from data_gen.verification.faults import FAULTS, GROUNDING, PARTIAL, STRUCTURAL
 from data_gen.verification.recall import clean, measure, table
 from data_gen.verification.rules import RULES, check
 from toolace import Dialog
 
 SETTINGS = {"results": 0.7, "system_prompts": {"bfcl_v4": 2, "default": 1, "plain": 1, "short": 1}}
+
+# Where an answer was cut cannot be told when what is left could be one ("Done: title", an address).
+LEAST = {"answer_cut_anywhere": 0.95}
 
 
 @cache
@@ -23,10 +26,10 @@ def made(count: int, seed: int) -> tuple[Dialog, ...]:
 
 def shortfalls(count: int, least: int) -> list[str]:
     results = measure(clean(made(count, 71)), seed=7)
-    wanted = {STRUCTURAL: 0.99, GROUNDING: 0.90}
+    wanted = {STRUCTURAL: 0.99, GROUNDING: 0.90, PARTIAL: 0.25}
     counted = [result for result in results if result.injected >= least]
     assert len(counted) >= 40
-    return [f"{r.fault} {r.share:.3f} {r.missed}" for r in counted if r.share < wanted[r.group]]
+    return [f"{r.fault} {r.share:.3f} {r.missed}" for r in counted if r.share < LEAST.get(r.fault, wanted[r.group])]
 
 
 def test_faults_of_every_kind_are_caught() -> None:

@@ -10,6 +10,7 @@ import pytest
 from clean_dialogs import ROWS
 
 from data_gen.review import agreement, app, ask, sample, shown
+from data_gen.verification.judging import digest
 from data_gen.verification.reviews import read_reviews
 from data_gen.verification.verify import verify_file
 from toolace import InputError
@@ -44,6 +45,20 @@ def test_half_of_the_sample_was_rejected_and_rare_rules_are_in_it(folder: Path) 
     assert {c.rule for c in sample(folder, 4, rule="kept")} == {""}
     with pytest.raises(InputError, match="no dialog to review"):
         sample(folder, 4, rule="dialog.length")
+
+
+def test_rows_that_could_not_be_read_are_not_offered(folder: Path) -> None:
+    unreadable = {"id": "odd", "messages": [{"role": "nobody"}], "tools": [], "verdict": {"rule": "row.readable"}}
+    with (folder / "rejected.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(unreadable) + "\n")
+    assert "odd" not in {candidate.id for candidate in sample(folder, 50)}
+    with pytest.raises(InputError, match="no dialog to review"):
+        sample(folder, 4, rule="row.readable")
+
+
+def test_what_was_said_of_a_dialog_of_another_type_is_not_said_of_this_one() -> None:
+    row = dict(ROWS[0])
+    assert digest(row) != digest({**row, "type": "parallel"}) and digest(row) == digest({**row, "id": "other"})
 
 
 def test_answers_are_written_at_once_and_verify_obeys_them(folder: Path) -> None:

@@ -12,6 +12,7 @@ from clean_dialogs import FORECAST, ORDER, ROWS, call, calls, dialogs, result, s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_gen.verification.endings import answer_breaks_off, request_breaks_off
 from data_gen.verification.registry import CLARITY, CONSISTENCY, CORRECTNESS, EXECUTABILITY, REGISTRY
 from data_gen.verification.rules import RULES, check, check_all
 from data_gen.verification.schemas import compile_schema
@@ -191,6 +192,46 @@ def _talk_while_calling(data: Row, rng: random.Random) -> None:
     data["messages"][2]["content"] = "One moment."
 
 
+def _exchange_ends(data: Row, rng: random.Random) -> None:
+    """Two texts, one of them an address, in each other's place."""
+    parameters = {
+        "type": "object",
+        "properties": {
+            "sender": {"type": "string", "description": "Who wrote, e.g. ann@example.org."},
+            "words": {"type": "string", "description": "Words to look for."},
+        },
+    }
+    data["tools"] = [{"name": "mail.search", "description": "Searches messages.", "parameters": parameters}]
+    call = {"sender": "delivery note", "words": "kim@north.io"}
+    data["messages"] = [
+        user("Find messages about a delivery note from kim@north.io."),
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "mail.search", "arguments": call}}]},
+    ]
+
+
+def _ask_again(data: Row, rng: random.Random) -> None:
+    parameters = {
+        "type": "object",
+        "properties": {"day": {"type": "string", "format": "date", "description": "The day."}},
+        "required": ["day"],
+    }
+    data["tools"] = [{"name": "room.book", "description": "Books a room.", "parameters": parameters}]
+    data["messages"] = [user("Book a room on 3 May 2026."), said("To call room.book I need the day. Which one is it?")]
+
+
+def _cut_request(data: Row, rng: random.Random) -> None:
+    data["messages"][0]["content"] = rng.choice(["Weather in São Paulo for 3 days and the", 'Show me "the weather of'])
+
+
+def _say_twice(data: Row, rng: random.Random) -> None:
+    data["messages"][-1]["content"] = "Nothing on offer can do this. " * 2
+
+
+def _tagged_call(data: Row, rng: random.Random) -> None:
+    call = '{"name": "weather.forecast", "arguments": {"city": "Oslo"}}'
+    data["messages"][-1] = said(rng.choice([f"<tool_call>{call}</tool_call>", f"Sure. ```json\n{call}\n```", call]))
+
+
 CORRUPTIONS: tuple[tuple[str, str, Corruption], ...] = (
     ("dialog.fields", "single-1", _empty_turn),
     ("dialog.fields", "none-1", _no_assistant),
@@ -265,6 +306,12 @@ CORRUPTIONS: tuple[tuple[str, str, Corruption], ...] = (
     ("grounding.value", "nested-1", _argument(email="ana@example.com")),
     ("grounding.value", "nested-1", _argument(at="20:30")),
     ("grounding.dependent", "dependent-1", _user_gives_the_code),
+    ("grounding.exchanged", "single-1", _exchange_ends),
+    ("refusal.needed", "single-1", _ask_again),
+    ("dialog.complete", "single-1", _cut_request),
+    ("dialog.repetition", "none-1", _say_twice),
+    ("call.required_given", "single-1", _argument(city=" ")),
+    ("call.readable", "single-1", _tagged_call),
 )
 
 
@@ -604,3 +651,57 @@ def test_result_of_a_tool_that_returns_text_may_be_plain_text() -> None:
             {**data, "messages": [*data["messages"], result("place_order", content), said("It is on its way.")]}
         )
         assert "result.schema" not in rules_of(made)
+
+
+def test_a_definition_of_a_megabyte_is_refused_in_an_instant() -> None:
+    def nested(depth: int) -> Row:
+        return {"oneOf": [nested(depth - 1)] * 2} if depth else {"type": "string", "description": "x" * 80}
+
+    schema = {"type": "object", "properties": {"a": nested(13)}}
+    started = time.perf_counter()
+    assert "characters, more than" in compile_schema(schema).problem
+    assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "breaks"),
+    [
+        ("The forecast for Oslo shows ra", True),
+        ("Here is what I found: total 42", True),
+        ('He said "that it', True),
+        ("According to weather.fore", True),
+        ("The result is: ", True),
+        ("It will rain.", False),
+        ("Forty-two", False),
+        ("Johann Sebastian Bach", False),
+        ("I found:\n- Oslo\n- Bergen", False),
+        ("The page is https://example.org/a", False),
+        ("明天会下雨", False),
+        ("Name: Oslo\nHigh: 4 degrees", False),
+    ],
+)
+def test_where_an_answer_breaks_off(text: str, breaks: bool) -> None:
+    assert answer_breaks_off(text) == breaks
+
+
+@pytest.mark.parametrize("text", ["weather in oslo", "what is it for", 'My screen is 24" wide', "it failed :-("])
+def test_requests_may_lack_their_full_stop(text: str) -> None:
+    assert not request_breaks_off(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "definition", "said"),
+    [
+        ("Meet on 3 May 2024.", "2024-05-03", {"type": "string"}, True),
+        ("Meet on 3 May 2024.", "2024-03-05", {"type": "string"}, False),
+        ("Book it for 2024-05-17.", 17, {"type": "integer", "description": "Number of guests."}, False),
+        ("Book it for 2024-05-17.", 17, {"type": "integer", "description": "Day of the month."}, True),
+        ("Book it for 17 people on 2024-05-17.", 17, {"type": "integer", "description": "Number of guests."}, True),
+        ("Send it to Oslo.", True, {"type": "boolean", "description": "Whether to add insurance."}, False),
+        ("Send it to Oslo, insured.", True, {"type": "boolean", "description": "Whether to add insurance."}, True),
+    ],
+)
+def test_figures_of_dates_and_switches_want_words_of_their_own(
+    text: str, value: Any, definition: Row, said: bool
+) -> None:
+    assert grounded(text, value, definition) == said

@@ -26,8 +26,8 @@ from data_gen.documents.everyday import seeds
 from toolace import Tool
 
 COUNT = 6000
-# Names that repeat a word of their own.
-REPEATING_NAMES = re.compile(r"La La Land|New York, New York")
+# Names that repeat a word of their own, and values that begin with the word for them.
+REPEATING_NAMES = re.compile(r"La La Land|New York, New York|arn(?= arn:aws)")
 DIRT = re.compile(
     r"[{}]|  |\?\?|\.\.(?!\.)| [,;?]| \.(?!\w)|,,|[?!],|,\.|: \.|;;|\?\.|"
     r"\b([^\W\d]+) \1\b|\band,|, and and\b|\bnothing else\b"

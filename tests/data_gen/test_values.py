@@ -310,3 +310,20 @@ def test_a_pair_is_never_backwards(first: str, second: str) -> None:
     for seed in range(60):
         found = draw_any(spec, "range", random.Random(seed), 1.0, say).argument
         assert found[first] <= found[second]
+
+
+def test_sentences_are_quoted_and_names_are_not() -> None:
+    assert quoted_text("Are dogs welcome?") == '"Are dogs welcome?"'
+    assert quoted_text("Hope this is useful - nothing in it is secret").startswith('"Hope')
+    assert quoted_text("La La Land") == "La La Land"
+
+
+def test_a_file_name_is_made_of_words_whatever_its_pattern_allows() -> None:
+    spec = {"type": "string", "pattern": "^[A-Za-z0-9_-]{3,40}$", "description": "File name, e.g. monthly_overview."}
+    found = {draw(spec, random.Random(i), "file_name").argument for i in range(40)}
+    assert len(found) > 10 and all(re.fullmatch(r"[a-z]+_[a-z0-9]+", one) for one in found)
+
+
+def test_a_code_of_letters_stays_as_it_is_shown() -> None:
+    spec = {"type": "string", "pattern": "^[A-Z]{3}/[A-Z]{3}$", "description": "Pair, e.g. EUR/USD."}
+    assert {draw(spec, random.Random(i), "pair_name").argument for i in range(20)} == {"EUR/USD"}

@@ -209,6 +209,69 @@ def test_a_bfcl_question_with_a_wrong_answer_is_rejected_and_one_without_is_not_
         verify_file(path, tmp_path / "out", answers=path)
 
 
+def test_messages_of_every_age_are_read() -> None:
+    call = {"name": "weather.forecast", "arguments": '{"city": "Oslo", "days": 3}'}
+    row = {
+        "functions": [FORECAST],
+        "messages": [
+            {"role": "developer", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "Weather in Oslo"}, {"type": "text", "text": "for 3 days?"}],
+            },
+            {"role": "assistant", "content": None, "function_call": call},
+            {"role": "function", "name": "weather.forecast", "content": '{"city": "Oslo", "high": 4}'},
+            {"role": "assistant", "content": "It will reach 4 degrees."},
+        ],
+    }
+    dialog = read_dialog(row)
+    assert [message.role for message in dialog.messages] == ["system", "user", "assistant", "tool", "assistant"]
+    assert dialog.messages[1].content == "Weather in Oslo\nfor 3 days?"
+    assert check_all(dialog) == []
+
+
+def test_an_empty_list_of_answers_is_an_answer_without_a_call() -> None:
+    dialog = read_dialog({**XLAM, "answers": "[]"})
+    assert dialog.messages[-1].role == "assistant" and not dialog.messages[-1].calls
+    assert check_all(dialog) == []
+
+
+def test_gold_of_older_releases_is_read_an_object_of_calls_and_calls_as_code() -> None:
+    question = {"id": "java_3", "question": "Weather of Oslo for 3 days?", "function": FORECAST}
+    wanted = (Call("weather.forecast", {"city": "Oslo", "days": 3}),)
+    accepted = {"weather.forecast": {"city": ["Oslo"], "days": [3]}}
+    for gold in (
+        accepted,
+        [accepted],
+        ["weather.forecast(city='Oslo', days=3)"],
+        [["weather.forecast(city='Oslo', days=3)"]],
+    ):
+        assert read_dialog({**question, "ground_truth": gold}).messages[-1].calls == wanted
+    assert read_dialog({**question, "ground_truth": ["weather.forecast('Oslo')"]}).messages[-1].calls[0].arguments == {
+        "city": "Oslo"
+    }
+    assert not read_dialog({**question, "id": "live_irrelevance_3"}).messages[-1].calls
+    with pytest.raises(InputError, match="no call"):
+        read_dialog({**question, "ground_truth": ["weather of Oslo"]})
+
+
+@pytest.mark.parametrize("name", ["irrelevance", "multi_turn_base"])
+def test_questions_without_a_call_and_conversations_are_read_from_bfcls_folder(tmp_path: Path, name: str) -> None:
+    counts = verify_file(data_folder() / f"BFCL_v4_{name}.json", tmp_path, jobs=1)
+    assert counts["rules"].get("row.readable", 0) == 0
+    assert name != "irrelevance" or counts["kept"] == counts["in"] == 240
+
+
+def test_an_unreadable_row_is_told_with_its_line_and_more_processes_than_cores_are_not_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "rows.jsonl", [ROWS[0], {"x": 1}])
+    assert app([str(path), "--out", str(tmp_path / "out"), "--jobs", "9999"]) == 0
+    assert "--jobs 9999 is more than there are cores" in capsys.readouterr().err
+    ((_, row),) = list(read_rows(tmp_path / "out" / "rejected.jsonl"))
+    assert row["verdict"]["where"] == "rows.jsonl:2"
+
+
 def test_what_a_person_said_goes_before_any_rule_and_is_about_the_dialog_and_not_its_id(tmp_path: Path) -> None:
     bad = Dialog.from_json(wrong(ROWS[0])).to_json()
     good = Dialog.from_json(ROWS[1]).to_json()
@@ -253,7 +316,7 @@ def test_a_ledger_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "ledger.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="no ledger"):
         Ledger.read(tmp_path)
-    with pytest.raises(ValueError, match="fewer were kept"):
+    with pytest.raises(InputError, match="not of these rows"):
         Ledger({("single", "", ""): 1}).moved({("single", ""): 2}, "x")
 
 

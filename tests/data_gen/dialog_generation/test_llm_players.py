@@ -11,10 +11,11 @@ import pytest
 from scripted_brain import TOOLS
 
 from data_gen.dialog_generation.agents import Aim, Decision, Scene, Wish
+from data_gen.dialog_generation.facts import earlier_facts
 from data_gen.dialog_generation.llm_assistant import LlmAssistantPlayer, vote
 from data_gen.dialog_generation.llm_tool import LlmToolPlayer
 from data_gen.dialog_generation.llm_user import LlmUserPlayer
-from data_gen.dialog_generation.offline_players import OfflineToolPlayer, earlier_facts, suggestions
+from data_gen.dialog_generation.offline_players import OfflineToolPlayer, suggestions
 from toolace import Call, Message
 from toolace.chat import BadAnswer, ChatReply, ChatRequest, Choice, Usage
 from toolace.structured import Fault, read_choice

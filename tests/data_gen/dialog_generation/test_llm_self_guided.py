@@ -144,7 +144,7 @@ def test_guidance_moves_most_dialogs_of_a_run_into_the_range(tmp_path: Path) -> 
         dialogs = list(read_dialogs(tmp_path / "dialogs.jsonl"))
         assert len(dialogs) == len({dialog.id for dialog in dialogs}) == 40
         for dialog in dialogs:
-            rounds = dialog.meta["guidance"]
+            rounds = dialog.meta["guidance"]["rounds"]
             taken = next(r for r in rounds if r["level"] == dialog.meta.get("level", 0))
             assert taken["loss"] == round(ByLength().score([dialog])[0], 4)
         before, scored = (tmp_path / "dialogs.jsonl").read_bytes(), scorer.scored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from data_gen.dialog_generation.llm_generation import deciding
 from data_gen.dialog_generation.player_settings import AgentSettings, GuidanceSettings
 from data_gen.settings import GenerateSettings, plain
 from toolace import InputError, read_dialogs
+from toolace.embedded import prepare
 from toolace.llm_settings import LlmSettings
 from toolace.recipe import load_recipe
 from toolace.rows import write_rows
@@ -112,3 +114,40 @@ def test_guidance_reads_its_range_from_the_recipe() -> None:
     settings.check()
     with pytest.raises(InputError, match="rounds"):
         DialogSettings(guidance=GuidanceSettings(0.2, 0.9, rounds=0)).check()
+
+
+@pytest.fixture(scope="module")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of one layer with the embedded model's tokenizer: a model to be tuned that knows nothing."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("random")
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49152, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=8192, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(prepare() / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("players", ["llm", "offline"])
+def test_guidance_scores_with_the_model_that_the_recipe_names(players: str, tmp_path: Path, random_model: Path) -> None:
+    from data_gen.dialog_generation.local_scorer import LocalScorer
+
+    guidance = GuidanceSettings(low=0.0, high=2.0, rounds=1, model=str(random_model))
+    with LlmDouble(brain) as double:
+        llm = LlmSettings(base_url=double.url, model="double", seed=1)
+        dialogs = DialogSettings(count=8, players=players, llm=llm, guidance=guidance)  # type: ignore[arg-type]
+        pipeline.make_dialogs(run_with_tools(tmp_path), GenerateSettings(dialogs=dialogs), 3)
+    made = list(read_dialogs(tmp_path / "dialogs.jsonl"))
+    told = [dialog.meta["guidance"] for dialog in made]
+    scored = LocalScorer(str(random_model)).score(made)
+    assert len(made) >= 6 and all(abs(a["loss"] - b) < 1e-3 for a, b in zip(told, scored, strict=True))
+    # Nothing that a random model finds is in the range, so that the user is asked for something simpler.
+    assert min(scored) > 5 and {told_one["rounds"][0]["asked"] for told_one in told} == {"simpler"}
+    summary = json.loads((tmp_path / "guidance.json").read_text(encoding="utf-8"))
+    assert summary["range"] == [0.0, 2.0] and summary["were_outside"] == len(made)

@@ -103,7 +103,7 @@ def test_a_function_becomes_the_tool_that_the_taxonomy_describes() -> None:
     assert "_".join(draft.words) == "scale_recipe" and draft.about == function.about
     assert list(draft.properties) == ["recipe_id", "servings", "unit_system"]
     assert draft.required == ["recipe_id", "servings"]
-    assert re.fullmatch(r"Identifier of the recipe, e\.g\. REC-\d{5}\.", draft.properties["recipe_id"]["description"])
+    assert re.fullmatch(r"Identifier of the recipe, e\.g\. RCP-\d{5}\.", draft.properties["recipe_id"]["description"])
 
 
 def test_computed_fields_are_never_asked_of_a_user() -> None:
@@ -135,3 +135,65 @@ def test_english_of_the_templates() -> None:
     assert [article(noun) for noun in ("egg", "unit", "hour", "user", "umbrella", "house")] == [
         "an egg", "a unit", "an hour", "a user", "an umbrella", "a house"
     ]  # fmt: skip
+
+
+def test_units_at_the_end_of_a_name_are_not_spoken() -> None:
+    recipe = next(sub for sub in taxonomy() if sub.name == "Recipes").entities["recipe"]
+    said = {
+        "inflow_m3s": "inflow", "fat_g": "fat", "density_g_cm3": "density", "max_c": "max temperature",
+        "youngs_modulus_gpa": "youngs modulus", "min_gpa": "min gpa", "price_per_kwh": "price per kilowatt-hour",
+        "lap_record_s": "lap record", "reached_percent": "reached percent", "area_ha": "area",
+    }  # fmt: skip
+    assert {name: field_of(name, recipe) for name in said} == said
+
+
+def test_a_sentence_that_promises_several_things_has_a_result_that_holds_them() -> None:
+    several = ("Lists", "Searches", "Ranks")
+    for sub in taxonomy():
+        vocabulary = Vocabulary(sub, random.Random(1))
+        for function in sub.functions:
+            returns = of_function(vocabulary, function).returns
+            if function.about.startswith(several):
+                assert any(schema.get("type") == "array" for schema in returns.values()), function.about
+    found = {
+        f.name: of_function(Vocabulary(sub, random.Random(1)), f).returns for sub in taxonomy() for f in sub.functions
+    }
+    assert set(found["find_dead_rules"]) == {"rules"} and set(found["find_dance_partner"]) == {"dancer"}
+    assert set(found["points_statement"]) == {"points", "points_balance"}
+
+
+def test_in_camel_case_the_names_of_fields_to_choose_from_are_too(proposals: list[Tool]) -> None:
+    changed = 0
+    for tool in proposals:
+        if style_of(tool).camel:
+            fields = {field for entity in sub_of(tool).entities.values() for field in entity.has}
+            for enum in filter(None, (schema.get("enum") for schema in schemas(tool))):
+                assert not (fields.issuperset(enum) and "_" in "".join(enum)), tool.name
+                changed += {camel(field.split("_")) for field in fields}.issuperset(enum)
+    assert changed > 3
+
+
+def sub_of(tool: Tool) -> SubDomain:
+    return next(sub for sub in taxonomy() if sub.name == tool.domain)
+
+
+def test_nothing_that_a_sentence_lets_be_left_out_becomes_required(proposals: list[Tool]) -> None:
+    for tool in proposals:
+        assert not re.search("as far as", tool.description), tool.description
+    sub = next(sub for sub in taxonomy() if any("if wished" in f.about for f in sub.functions))
+    function = next(f for f in sub.functions if "if wished" in f.about)
+    for seed in range(20):
+        draft = of_function(Vocabulary(sub, random.Random(seed)), function)
+        for schema in draft.properties.values():
+            schema.setdefault("maxLength", 9) if schema.get("type") == "string" else None
+        INDICATORS["add_constraint"](Vocabulary(sub, random.Random(seed)), draft)
+        assert draft.required == list(function.needs)
+
+
+def test_few_things_of_different_names_share_the_letters_of_their_identifiers() -> None:
+    names: dict[str, set[str]] = {}
+    for sub in taxonomy():
+        for name, code in sub.codes.items():
+            names.setdefault(code, set()).add(name)
+    shared = [code for code, found in names.items() if len(found) > 1]
+    assert len(shared) < 0.1 * len(names) and max(map(len, names.values())) <= 4

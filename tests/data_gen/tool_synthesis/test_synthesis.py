@@ -306,3 +306,13 @@ def test_wrong_documents_are_one_line(
     with pytest.raises(InputError) as raised:
         tools_command([*arguments, "--out", str(tmp_path / "run")])
     assert said in capsys.readouterr().err + str(raised.value)
+
+
+def test_when_no_document_becomes_a_tool_the_reasons_are_in_the_file_that_is_named(tmp_path: Path) -> None:
+    functions = [{"name": "reserve", "description": "x", "parameters": {"type": "object", "properties": {}}}]
+    (tmp_path / "functions.json").write_text(json.dumps(functions), encoding="utf-8")
+    with pytest.raises(InputError, match=r"rejected_tools\.jsonl says why for each of 1") as caught:
+        tools_command(["--from", str(tmp_path / "functions.json"), "--out", str(tmp_path / "run")])
+    assert "no document became a tool" in str(caught.value)
+    ((_, row),) = read_rows(tmp_path / "run" / "rejected_tools.jsonl")
+    assert row["name"] == "reserve" and row["verdict"]["rule"].startswith("tool.")

@@ -142,4 +142,4 @@ def test_names_are_derived_by_the_rules_of_english() -> None:
     assert [plural(noun) for noun in ("city", "box", "dish", "tray", "recipe")] == [
         "cities", "boxes", "dishes", "trays", "recipes"
     ]  # fmt: skip
-    assert [code_of(name) for name in ("recipe", "meal_plan", "ox")] == ["REC", "MPL", "OXX"]
+    assert [code_of(name) for name in ("recipe", "meal_plan", "ox")] == ["RCP", "MLPL", "OXX"]
