@@ -79,19 +79,23 @@ class Endpoint:
         self._ever_answered = False
         self._stopped = ""
 
-    async def post(self, path: str, body: Mapping[str, Any], tokens: float) -> tuple[dict[str, Any], float]:
+    async def post(
+        self, path: str, body: Mapping[str, Any], tokens: float, written: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, Any], float]:
         """Sends one request, again as long as that can help; returns the JSON object of the answer and its seconds.
 
         Args:
             path: what follows the base URL, such as "/chat/completions".
             body: the request's JSON.
             tokens: an estimate of what it will cost, for the limit a minute; `settle` corrects it.
+            written: further members of the request that are JSON text already.
 
         Raises:
             CallFailed: the server refuses this request or fails again and again.
             ChatStopped: the server refuses all of them.
         """
-        payload = json.dumps(body).encode()
+        members = "".join(f', "{name}": {text}' for name, text in (written or {}).items())
+        payload = f"{json.dumps(body)[:-1]}{members}}}".encode()
         errors = throttles = 0
         while True:
             response = await self._attempt(path, payload, tokens, again=bool(errors or throttles))

@@ -6,7 +6,8 @@
 What a form cannot hold, so that `from_row(to_row(dialog))` is not equal:
     * ids of calls are those that `number_calls` gives in order (trl keeps any), and of a tool only what a model is
       shown is kept: name, description, parameters, returns;
-    * toolace has no place for id, type and meta other than the prompt; sharegpt, hermes and trl have columns for them;
+    * toolace has no place for id, type and meta other than the prompt and the masked turns; sharegpt, hermes and trl
+      have columns for them;
     * assistant content that itself reads as calls, whole or in its last line, comes back as calls;
     * toolace: a system text that holds a list of tools is taken apart at the list; plain instructions ahead of a prompt
       that is not the default become part of it; a prompt without tools becomes plain instructions;
@@ -24,8 +25,10 @@ from toolace import hermes, sharegpt
 from toolace.calls import parse_calls, render_calls
 from toolace.dialogs import Dialog, Message
 from toolace.errors import InputError
+from toolace.openai_messages import plain_message
 from toolace.prompt import DEFAULT_PROMPT, STYLES, read_system, write_system, write_tools
 from toolace.rows import read_json, read_rows
+from toolace.turn_masks import masked_ordinals, with_flags
 from toolace.turns import (
     Row,
     ToolTurn,
@@ -54,13 +57,16 @@ def _plain(dialog: Dialog) -> str:
 
 def to_toolace(dialog: Dialog) -> Row:
     """`{"system", "conversations"}`, calls as `[name(arg=value)]` text: the published rows of ToolACE (Sec. 3.1)."""
-    turns = []
+    turns: list[Row] = []
     messages = dialog.messages[1:] if _plain(dialog) else dialog.messages
     for item in grouped(messages):
         if isinstance(item, ToolTurn):
             turns.append({"from": "tool", "value": write_results(item.messages)})
         elif item.role != "system" or item.content:
             turns.append({"from": item.role, "value": _assistant_text(item) if item.calls else item.content})
+    said = [turn for turn in turns if turn["from"] == "assistant"]
+    for number in masked_ordinals(dialog):
+        said[number]["train"] = False  # this form has no place for meta
     return {"system": system_text(dialog), "conversations": turns}
 
 
@@ -114,8 +120,10 @@ def to_trl(dialog: Dialog) -> Row:
 
 
 def from_trl(row: Mapping[str, Any]) -> Dialog:
-    """Reads `messages` rows: ours, canonical, OpenAI's with arguments as text, and what `datasets` made of them."""
+    """Reads `messages` rows: ours, canonical, OpenAI's of any age with arguments as text, and what `datasets` made of
+    them."""
     messages = decoded(row.get("messages"), "messages")
+    messages = [plain_message(message) for message in messages] if isinstance(messages, list) else messages
     tools = [tool.to_json() for tool in read_tools_column(row)]
     return Dialog.from_json({**row, "messages": messages, "tools": tools, "meta": read_meta(row)})
 
@@ -184,7 +192,7 @@ def from_any(row: Any) -> Dialog:
     Raises:
         InputError: the row is none of them, or is broken.
     """
-    return detect(row).from_row(row)
+    return with_flags(detect(row).from_row(row), row)
 
 
 def read_any(path: str | Path) -> Iterator[Dialog]:

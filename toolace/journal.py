@@ -18,7 +18,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,10 +46,23 @@ _TABLE = """CREATE TABLE answers (
 Ask = Callable[[], Awaitable["Entry"]]
 
 
-def key_of(request: Any) -> bytes:
-    """SHA-256 of the canonical JSON of a request: sorted keys, no spaces, ASCII."""
-    text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def key_of(request: Any, written: Mapping[str, str] | None = None) -> bytes:
+    """SHA-256 of the canonical JSON of a request: sorted keys, no spaces, ASCII.
+
+    Args:
+        written: further members of a request that is an object, as such JSON text already: what stands in many
+            requests is not written out for each.
+    """
+    if not written:
+        text = _canonical(request)
+    else:
+        texts = {**{name: _canonical(value) for name, value in request.items()}, **written}
+        text = f"{{{','.join(f'{json.dumps(name)}:{texts[name]}' for name in sorted(texts))}}}"
     return hashlib.sha256(text.encode("ascii")).digest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True)

@@ -147,10 +147,10 @@ class Llm:
                 "model": wanted.model,
                 "messages": [dict(message) for message in wanted.messages],
                 "sampling": {**vars(wanted.sampling), "n": n},
-                "schema": None if schema is None else [schema.name, schema.schema],
                 "structured": self.settings.structured,
                 "draw": [wanted.draw, part],
-            }
+            },
+            {"schema": "null" if schema is None else schema.canonical},
         )
 
     async def _post(self, wanted: ChatRequest, n: int, part: int) -> Entry:
@@ -179,10 +179,13 @@ class Llm:
         """Sends the request, and again in another form when the server says it does not know a field."""
         while True:
             body = self._body(wanted, n, part)
+            written = {}
+            if wanted.schema is not None and self._by_format:
+                written["response_format"] = wanted.schema.sent
             try:
-                return await self.endpoint.post("/chat/completions", body, self._estimate(wanted, n))
+                return await self.endpoint.post("/chat/completions", body, self._estimate(wanted, n), written)
             except CallFailed as error:
-                if "response_format" in body and self._refuses_format(error):
+                if written and self._refuses_format(error):
                     self._by_format, self._in_words = False, True
                 elif "max_tokens" in body and "max_completion_tokens" in error.body:
                     self._length_field = "max_completion_tokens"
@@ -200,8 +203,6 @@ class Llm:
             body["messages"] = with_demand(wanted.messages, schema)
         else:
             body["messages"] = [dict(message) for message in wanted.messages]
-        if schema is not None and self._by_format:
-            body["response_format"] = schema.response_format
         if n > 1:
             body["n"] = n
         for name in ("temperature", "top_p"):

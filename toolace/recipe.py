@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, str | None] = {
     "quantization": None,
     "data": "toolace_train.settings:DataSettings",
     "train": None,
+    "monitor": "toolace_train.run_settings:MonitorSettings",
     "generate": "data_gen.settings:GenerateSettings",
     "evaluate": "eval.settings:EvaluateSettings",
 }
@@ -195,10 +196,13 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`above` wins; mappings merge key by key, everything else is replaced whole."""
+    """`above` wins; mappings merge key by key, null takes a section out, everything else is replaced whole."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
+        if value is None and isinstance(old, Mapping):
+            del merged[key]
+            continue
         merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
 

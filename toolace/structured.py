@@ -49,8 +49,12 @@ class AnswerSchema:
         if not _NAME.fullmatch(name):
             raise InputError(f"the answer schema's name {name!r} is not accepted by servers", fix="Use a-z, 0-9, _.")
         self.name, self.schema, self.check = name, dict(schema), check
-        self.text = dumps(self.schema)
         self.validator  # noqa: B018  # a wrong schema is found here, not in the middle of a run
+
+    @cached_property
+    def text(self) -> str:
+        """The schema as JSON."""
+        return dumps(self.schema)
 
     @cached_property
     def validator(self) -> Any:
@@ -77,6 +81,16 @@ class AnswerSchema:
         """What OpenAI-compatible servers are sent; `strict` where the schema is of the part that it allows."""
         described = {"name": self.name, "schema": self.schema, "strict": _closed(self.schema)}
         return {"type": "json_schema", "json_schema": described}
+
+    @cached_property
+    def sent(self) -> str:
+        """`response_format` as JSON text: a schema is a third of a request, and is written out once."""
+        return json.dumps(self.response_format)
+
+    @cached_property
+    def canonical(self) -> str:
+        """Name and schema as canonical JSON, for the key of a request."""
+        return json.dumps([self.name, self.schema], sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @cached_property
     def demand(self) -> str:

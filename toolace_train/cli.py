@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from toolace.recipe import Recipe, load_recipe
 
 USAGE = """usage: accelerate launch RECIPE [--section.key value ...] [--dry_run]
 
-Trains the recipe, or with --dry_run prints what it would do. --section.key value changes one setting.
+Trains the recipe, or with --dry_run prints what it would do; `toolace plan --help` lists what a plan can be told.
+--section.key value changes one setting.
 example: accelerate launch recipes/smollm2_135m.yaml --train.learning_rate 5.0e-4 --dry_run"""
 
 
@@ -25,15 +27,11 @@ def launch(argv: Sequence[str]) -> int:
     if "--help" in words or "-h" in words:
         print(USAGE)
         return 0
-    dry = "--dry_run" in words or "--dry-run" in words
-    recipe = load_recipe(file, [word for word in words if word not in ("--dry_run", "--dry-run")])
-    for section in ("model", "data", "train"):
-        if not recipe.has(section):
-            fix = "See recipes/smollm2_135m.yaml; a recipe that only makes data names its command in the first line."
-            raise InputError(f"has no section {section}", where=file, fix=fix)
-    if dry:
-        make_data(recipe)
-        return _print_plan(recipe)
+    plain = [word for word in words if word not in ("--dry_run", "--dry-run")]
+    if plain != words:
+        options, overrides = _plan_options(argparse.ArgumentParser(add_help=False)).parse_known_args(plain)
+        return _dry_run(file, overrides, options)
+    recipe = _training_recipe(file, words)
     from toolace_train.model import locate
     from toolace_train.settings import ModelSettings
 
@@ -43,6 +41,15 @@ def launch(argv: Sequence[str]) -> int:
     from toolace_train.sft import train as run_training
 
     return run_training(recipe, folder)
+
+
+def _training_recipe(file: str, overrides: Sequence[str]) -> Recipe:
+    recipe = load_recipe(file, overrides)
+    for section in ("model", "data", "train"):
+        if not recipe.has(section):
+            fix = "See recipes/smollm2_135m.yaml; a recipe that only makes data names its command in the first line."
+            raise InputError(f"has no section {section}", where=file, fix=fix)
+    return recipe
 
 
 def make_data(recipe: Recipe) -> None:
@@ -66,19 +73,36 @@ def _overrides(recipe: Recipe) -> list[str]:
 _DATA_KEYS = ("generate", "out", "name", "seed")
 
 
-def _print_plan(recipe: Recipe) -> int:
-    from toolace_train.plan import make_plan
+def _dry_run(file: str, overrides: Sequence[str], options: argparse.Namespace) -> int:
+    from toolace_train.plan import UTILISATION, Assumptions, make_plan
+    from toolace_train.plan_text import plan_text
 
+    recipe = _training_recipe(file, overrides)
+    if not options.without_data:
+        make_data(recipe)
     if int(os.environ.get("RANK", "0")) == 0:
-        print(make_plan(recipe))
+        share = UTILISATION if options.utilisation is None else options.utilisation
+        made = make_plan(recipe, Assumptions(options.gpu, options.devices, share))
+        print(json.dumps(made.to_json(), indent=2) if options.json else plan_text(made))
     return 0
+
+
+def _plan_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Adds what a plan can be told: the card, how many, how well they are used, and the form of the answer."""
+    parser.allow_abbrev = False  # the other words are the recipe's
+    parser.add_argument("--gpu", default="a100-80gb", metavar="NAME", help="a card of toolace_train/hardware.yaml")
+    parser.add_argument("--devices", type=int, metavar="N", help="GPUs (default: as the recipe's accelerate config)")
+    parser.add_argument("--utilisation", type=float, metavar="SHARE", help="of the card's peak rate (default: 0.4)")
+    parser.add_argument("--without_data", action="store_true", help="do not make the recipe's rows first")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
 
 
 def plan(argv: Sequence[str]) -> int:
     """`toolace plan RECIPE`."""
-    parser = _parser("plan", "What a training recipe would do: rows, tokens, steps, parameters, memory, time.")
-    arguments, overrides = parser.parse_known_args(argv)
-    return launch([arguments.recipe, "--dry_run", *overrides])
+    what = "What a training recipe would do: rows, tokens, steps, parameters, memory, time."
+    arguments, overrides = _plan_options(_parser("plan", what)).parse_known_args(argv)
+    return _dry_run(arguments.recipe, overrides, arguments)
 
 
 def train(argv: Sequence[str]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from toolace.embedded import NAME, prepare
@@ -11,148 +13,218 @@ from toolace.errors import InputError
 from toolace.recipe import Recipe
 from toolace_train.architectures import architecture
 from toolace_train.data import TrainingSet, load_training_set
-from toolace_train.model import load_tokenizer, locate, lora_config, template_text
-from toolace_train.rendering import Renderer
+from toolace_train.flops import Work, work
+from toolace_train.hardware import GIB, Gpu, check_utilisation, gpu, gpus
+from toolace_train.layouts import SINGLE, Layout, layout_of, layouts
+from toolace_train.memory import Memory, Numerics, estimate_memory
+from toolace_train.model import load_tokenizer, locate, template_text
+from toolace_train.numerics import numerics_of
+from toolace_train.parameters import Parameters, count_parameters
+from toolace_train.rendering import IGNORED, Renderer
 from toolace_train.schedule import Schedule, schedule
+from toolace_train.sequences import Tree
 from toolace_train.settings import DataSettings, ModelSettings
 from toolace_train.sft import check_training_values
+from toolace_train.sources import SUFFIXES, as_source
 
-GIB = 2**30
-# Peak dense bf16 rates from the vendors' data sheets, and the share of it that LoRA runs commonly reach.
-GPUS = {"A100 80GB": 312e12, "H100 SXM": 989e12}
-UTILISATION = 0.35  # our choice: a cautious share of the peak; published LoRA runs on 8B models lie around it
+ROOT = Path(__file__).parents[1]
+# our choice: torchtune's published speeds are 44 to 59 % of the peak on an A100 (docs/training_plan.md); ours is not
+# compiled and was not measured on a GPU.
+UTILISATION = 0.4
+TRAINED = 0.25  # our choice: share of trained tokens where the rows are not there to be counted
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """Counts of a model's numbers: all of the base, of its part without the embedding table, and what is trained."""
+class Assumptions:
+    """What the command line says: the card, how many (None: as many as the accelerate config starts), its use."""
 
-    base: int
-    computed: int
-    trained: int
-    vocabulary: int
-    hidden: int
-    layers: int
-    intermediate: int
+    gpu: str = "a100-80gb"
+    devices: int | None = None
+    utilisation: float = UTILISATION
 
 
-def count_parameters(recipe: Recipe, name: str) -> Parameters:
-    """Counts on the meta device, from the architecture alone.
+@dataclass(frozen=True)
+class Micro:
+    """The largest micro-batch: tokens, trained ones among them, and whether it was counted or assumed.
 
-    Raises:
-        InputError: the architecture is neither in a local folder nor a known one, nor on the hub.
+    `pairs` counts pairs of a query and a key whose attention weights stay in memory: those of `data.share_prefix`.
     """
-    import torch
-    from peft import get_peft_model
-    from transformers import AutoConfig, AutoModelForCausalLM
 
-    known = architecture(str(prepare()) if name == NAME else name)
-    if known is None:
-        known = architecture(locate(name))
-    if known is None or "model_type" not in known:
-        raise InputError("names no model_type in its config.json", where=name, fix="Give a transformers model folder.")
-    fields = {key: value for key, value in known.items() if key != "model_type"}
-    config = AutoConfig.for_model(known["model_type"], **fields)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-        base = sum(p.numel() for p in model.parameters())
-        table = model.get_input_embeddings().weight.numel()
-        lora = lora_config(recipe)
-        trained = (
-            base
-            if lora is None
-            else sum(p.numel() for p in get_peft_model(model, lora).parameters() if p.requires_grad)
-        )
-    computed = base - (0 if config.tie_word_embeddings else table)
-    return Parameters(
-        base,
-        computed,
-        trained,
-        config.vocab_size,
-        config.hidden_size,
-        config.num_hidden_layers,
-        config.intermediate_size,
-    )
+    tokens: int
+    trained: int
+    counted: bool
+    pairs: int = 0
+
+    def memory(self, parameters: Parameters, numbers: Numerics, layout: Layout, share: float = 1.0) -> Memory:
+        """Memory of this micro-batch, or of one that is `share` as long."""
+        tokens, trained, pairs = (int(value * share) for value in (self.tokens, self.trained, self.pairs))
+        return estimate_memory(parameters, numbers, tokens, trained, layout, pairs)
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes on one device, by part. Estimates, except for the weights."""
+class MemoryRow:
+    """A line of the memory table: devices, checkpointing, bytes on each, and whether this is what the recipe does."""
 
-    weights: int
-    trained: int
-    activations: int
-    logits: int
+    layout: Layout
+    checkpointing: bool
+    memory: Memory
+    fits: bool
+    own: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe's plan. `rows`, `timing`, `passes` and `work` are None where the rows are not on this machine.
+
+    Attributes:
+        missing: the file of rows that is not there.
+        passes: epochs, or the part of one that `max_steps` allows; work: operations of all of them.
+        advice: changes with which the recipe would fit, best first; empty when it fits.
+        notes: what a reader must know about the numbers.
+    """
+
+    recipe: Recipe
+    name: str
+    parameters: Parameters
+    rows: TrainingSet | None
+    missing: str
+    timing: Schedule | None
+    passes: float | None
+    work: Work | None
+    micro: Micro
+    card: Gpu
+    assumptions: Assumptions
+    layout: Layout
+    table: list[MemoryRow]
+    advice: list[str]
+    notes: list[str]
 
     @property
-    def total(self) -> int:
-        """Sum of the parts."""
-        return self.weights + self.trained + self.activations + self.logits
+    def own(self) -> MemoryRow:
+        """The line of the memory table that the recipe's accelerate config and settings give."""
+        return next(row for row in self.table if row.own)
+
+    def hours(self, rate: float, devices: int = 1) -> float | None:
+        """Hours of all passes at `rate` peak operations a second on each of `devices`."""
+        if self.work is None or self.passes is None:
+            return None
+        return self.work.total * self.passes / (rate * self.assumptions.utilisation * devices) / 3600
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain values; memory in bytes."""
+        p, rows, timing = self.parameters, self.rows, self.timing
+        return {
+            "recipe": str(self.recipe.path),
+            "model": self.name,
+            "parameters": {"total": p.base, "trainable": p.trained, "share": p.trained / p.base},
+            "data": {"missing": self.missing}
+            if rows is None
+            else {
+                "rows": rows.rows,
+                "used": rows.kept,
+                "dropped": len(rows.dropped),
+                "sequences": len(rows.trees),
+                "tokens": rows.tokens,
+                "trained": rows.trained,
+                "computed": rows.computed,
+            },
+            "schedule": asdict(timing) if timing else None,
+            "micro_batch": asdict(self.micro),
+            "flops": None if self.work is None else {**asdict(self.work), "passes": self.passes},
+            "gpu": {"key": self.assumptions.gpu, **asdict(self.card), "utilisation": self.assumptions.utilisation},
+            "devices": self.layout.devices,
+            "hours": self.hours(self.card.rate, self.layout.devices),
+            "memory": [
+                {
+                    "config": row.layout.name,
+                    "devices": row.layout.devices,
+                    "gradient_checkpointing": row.checkpointing,
+                    "recipe": row.own,
+                    "fits": row.fits,
+                    "bytes": {key: round(value) for key, value in asdict(row.memory).items()},
+                    "total": round(row.memory.total),
+                }
+                for row in self.table
+            ],
+            "fits_on": [key for key, card in gpus().items() if card.holds(self.own.memory.total)],
+            "advice": self.advice,
+            "notes": self.notes,
+        }
 
 
-def estimate_memory(parameters: Parameters, recipe: Recipe, length: int, trained_share: float) -> Memory:
-    """Memory of one device for a micro-batch of `length` tokens.
-
-    Weights: 2 bytes a parameter in half precision, 4 in float32, 0.56 in 4 bit (a scale for each 64 values, doubly
-    quantised). Trained numbers: weight, gradient and Adam's two moments in float32, 16 bytes each. Activations: with
-    checkpointing one hidden state a layer and one layer's working set, without it the working set of every layer (about
-    14 hidden and 4 MLP vectors). Logits: float32 logits, their gradient and softmax at the trained positions.
-    """
-    settings, train = recipe.settings("model", ModelSettings), recipe.mapping("train")
-    quantization = recipe.mapping("quantization")
-    width = 4.0 if settings.dtype == "float32" else 2.0
-    width = 0.56 if quantization.get("load_in_4bit") else 1.0 if quantization.get("load_in_8bit") else width
-    small = 2 if train.get("bf16") or settings.dtype != "float32" else 4
-    full = parameters.trained == parameters.base
-    working = length * (14 * parameters.hidden + 4 * parameters.intermediate) * small
-    if train.get("gradient_checkpointing", False):
-        activations = parameters.layers * length * parameters.hidden * small + working
-    else:
-        activations = parameters.layers * working
-    return Memory(
-        weights=0 if full else int(parameters.base * width),
-        trained=parameters.trained * 16,
-        activations=activations,
-        logits=int(length * trained_share * parameters.vocabulary * 4 * 3),
-    )
-
-
-def flops(parameters: Parameters, tokens: int, epochs: float) -> float:
-    """Floating-point operations: 2 a parameter and token forward, 2 back to the inputs, 2 more for what trains."""
-    frozen = parameters.trained != parameters.base
-    per_token = (4 if frozen else 6) * parameters.computed + (6 * parameters.trained if frozen else 0)
-    return per_token * tokens * epochs
-
-
-def measured_rate() -> float:
-    """Operations a second of one large bf16 matrix product on this machine's device, timed now."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    size = 4096 if device == "cuda" else 1024
-    a = torch.randn(size, size, device=device, dtype=torch.bfloat16)
-    a @ a
-    rounds = 10
-    started = time.perf_counter()
-    for _ in range(rounds):
-        result = a @ a
-    result.float().sum().item()
-    return float(rounds * 2 * size**3 / (time.perf_counter() - started))
-
-
-def make_plan(recipe: Recipe) -> str:
-    """The plan as text. Raises InputError where training would."""
+def make_plan(recipe: Recipe, assumptions: Assumptions | None = None) -> Plan:
+    """Plans a recipe. Raises InputError where training would, except that rows may be missing."""
+    assumed = assumptions or Assumptions()
+    card = gpu(assumed.gpu)
+    check_utilisation(assumed.utilisation)
     settings, data = recipe.settings("model", ModelSettings), recipe.settings("data", DataSettings)
     name = settings.model_name_or_path
     check_training_values(recipe)
     parameters = count_parameters(recipe, name)
-    tokenizer, note = _tokenizer(name)
+    layout = _layout(recipe, assumed.devices)
+    rows, missing, notes = _rows(recipe, settings, data)
+    timing = schedule(recipe, len(rows.trees) if rows else 1, layout.devices)
+    micro = _micro(rows, data, timing)
+    passes, done = _work(recipe, parameters, rows, timing)
+    table = _table(recipe, parameters, micro, timing, layout, card)
+    own = next(row for row in table if row.own)
+    return Plan(
+        recipe=recipe,
+        name=name,
+        parameters=parameters,
+        rows=rows,
+        missing=missing,
+        timing=timing if rows else None,
+        passes=passes,
+        work=done,
+        micro=micro,
+        card=card,
+        assumptions=assumed,
+        layout=layout,
+        table=table,
+        advice=[] if own.fits else _advice(recipe, micro, timing, layout, card),
+        notes=notes,
+    )
+
+
+def _layout(recipe: Recipe, devices: int | None) -> Layout:
+    """How the recipe would be started: its accelerate config, or the processes there are now."""
+    config, world = recipe.values.get("accelerate_config"), int(os.environ.get("WORLD_SIZE", "1"))
+    layout = SINGLE
+    if config is not None:
+        file = Path(str(config)) if Path(str(config)).is_file() else ROOT / str(config)
+        if not file.is_file():
+            raise InputError("no such accelerate config", where=str(config), fix="See accelerate_configs/.")
+        layout = layout_of(file)
+    wanted = devices or (world if world > 1 else layout.devices)
+    if wanted < 1:
+        raise InputError(f"is {wanted}", where="--devices", fix="Give a whole number of at least 1.")
+    if layout.kind == "one" and wanted > 1:
+        layout = layouts(wanted)[1]
+    return layout if layout.kind == "one" else replace(layout, devices=wanted)
+
+
+def _rows(recipe: Recipe, settings: ModelSettings, data: DataSettings) -> tuple[TrainingSet | None, str, list[str]]:
+    """The rows, or None and the file or data set that is not to be had; and notes."""
+    notes = []
+    if recipe.mapping("quantization") and "bnb_4bit_quant_storage" not in recipe.mapping("quantization"):
+        notes.append("fsdp2 and zero3 share 4-bit weights out only with quantization.bnb_4bit_quant_storage: bfloat16")
+    paths = [as_source(entry).path for entry in data.files]
+    files = [path for path in paths if Path(path).suffix in SUFFIXES or path.count("/") != 1]
+    missing = next((path for path in files if not Path(path).expanduser().exists()), "")
+    if missing:
+        return None, missing, notes
+    tokenizer, note = _tokenizer(settings.model_name_or_path)
     # Another model's turns are no special tokens to the embedded tokenizer; its own turns cost about as much.
-    rows = load_training_set(data, Renderer(tokenizer, None if note else template_text(settings)))
-    timing = schedule(recipe, len(rows.trees), world_size=1)
-    longest = max(len(tree.input_ids) for tree in rows.trees) * timing.per_device
-    memory = estimate_memory(parameters, recipe, longest, rows.trained / rows.tokens)
-    return "\n".join(_lines(recipe, name, parameters, rows, timing, memory, note))
+    renderer = Renderer(tokenizer, None if note else template_text(settings))
+    plain = replace(data, rendering="toolace", chat_template_kwargs={}) if note else data
+    try:
+        rows = load_training_set(plain, renderer, seed=recipe.seed)
+    except InputError as error:
+        if str(error.where) not in paths or str(error.where) in files:
+            raise
+        return None, str(error.where), notes  # a data set of the hub, and no network
+    return rows, "", [*notes, note] if note else notes
 
 
 def _tokenizer(name: str) -> tuple[Any, str]:
@@ -169,40 +241,90 @@ def _tokenizer(name: str) -> tuple[Any, str]:
     return load_tokenizer(str(prepare())), note
 
 
-def _lines(
-    recipe: Recipe, name: str, parameters: Parameters, rows: TrainingSet, timing: Schedule, memory: Memory, note: str
-) -> list[str]:
-    share = 100 * rows.trained / rows.tokens
-    work = flops(parameters, rows.computed, timing.epochs)
-    here = work / (measured_rate() * UTILISATION)
-    gpus = ", ".join(f"{work / (rate * UTILISATION) / 3600:.2f} h on one {gpu}" for gpu, rate in GPUS.items())
-    parts = ", ".join(
-        f"{label} {value / GIB:.2f}"
-        for label, value in (
-            ("weights", memory.weights),
-            ("trained numbers, gradients, optimiser", memory.trained),
-            ("activations", memory.activations),
-            ("logits", memory.logits),
-        )
-    )
-    lines = [
-        f"plan of {recipe.path} (nothing is trained, no weights are read)",
-        f"model                 {name}: {parameters.base:,} parameters",
-        f"trainable parameters  {parameters.trained:,} ({100 * parameters.trained / parameters.base:.3f} %)",
-        f"rows                  {rows.rows:,} read, {rows.kept:,} used, {len(rows.dropped):,} dropped as too long",
-        f"tokens                {rows.tokens:,} in all, {rows.trained:,} trained ({share:.1f} %), {rows.cut:,} cut off",
-        f"sequences             {len(rows.trees):,} of {rows.computed:,} tokens computed"
-        + (" (shared prompts counted once)" if rows.computed != rows.tokens else ""),
-        f"steps                 {timing.steps:,} = {timing.epochs:g} epochs of {len(rows.trees):,} sequences, "
-        f"global batch {timing.global_batch} = {timing.per_device} a device x {timing.accumulation} accumulated",
-        f"memory, one device    about {memory.total / GIB:.1f} GiB ({parts})",
-        f"operations            {work:.3g}; about {_duration(here)} on this machine, {gpus}, "
-        f"at {UTILISATION:.0%} of the peak",
-    ]
-    return [*lines, f"note                  {note}"] if note else lines
+def _micro(rows: TrainingSet | None, data: DataSettings, timing: Schedule) -> Micro:
+    if rows is None:
+        tokens = data.max_length * timing.per_device
+        return Micro(tokens, int(tokens * TRAINED), counted=False)
+    sizes = sorted((len(tree.input_ids) for tree in rows.trees), reverse=True)
+    trained = sorted((sum(label != IGNORED for label in tree.labels) for tree in rows.trees), reverse=True)
+    pairs = sorted((_pairs(tree) for tree in rows.trees), reverse=True) if data.share_prefix else []
+    n = timing.per_device
+    return Micro(sum(sizes[:n]), sum(trained[:n]), True, sum(pairs[:n]))
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+def _pairs(tree: Tree) -> int:
+    """Pairs that attention.py scores: the prefix with itself, each branch with the prefix and itself."""
+    return tree.prefix**2 + sum(length * (tree.prefix + length) for length in tree.branches)
+
+
+def _work(
+    recipe: Recipe, parameters: Parameters, rows: TrainingSet | None, timing: Schedule
+) -> tuple[float | None, Work | None]:
+    """How often the rows are passed over, and the operations of one pass."""
+    if rows is None:
+        return None, None
+    train = recipe.mapping("train")
+    passes = timing.epochs
+    if int(train.get("max_steps") or -1) > 0:
+        passes = timing.steps * timing.global_batch / len(rows.trees)
+    lengths = [len(tree.input_ids) for tree in rows.trees]
+    return passes, work(parameters, lengths, rows.trained, bool(train.get("gradient_checkpointing", False)))
+
+
+def _table(
+    recipe: Recipe, parameters: Parameters, micro: Micro, timing: Schedule, own: Layout, card: Gpu
+) -> list[MemoryRow]:
+    wanted = bool(recipe.mapping("train").get("gradient_checkpointing", False))
+    others = layouts(own.devices if own.devices > 1 else 8)
+    every = [own if layout.name == own.name else layout for layout in others]
+    table = []
+    for layout in every:
+        for checkpointing in (True, False):
+            numbers = numerics_of(recipe, timing.accumulation, checkpointing)
+            memory = micro.memory(parameters, numbers, layout)
+            mine = layout.name == own.name and checkpointing == wanted
+            table.append(MemoryRow(layout, checkpointing, memory, card.holds(memory.total), mine))
+    return table
+
+
+def _advice(recipe: Recipe, micro: Micro, timing: Schedule, layout: Layout, card: Gpu) -> list[str]:
+    """Single changes after which the recipe fits the card, cheapest first; with none, the smallest that helps."""
+    found = []
+    for words, changes in _changes(recipe, timing):
+        changed = Recipe(recipe.path, _with(recipe.values, changes))
+        share = changed.settings("data", DataSettings).max_length / recipe.settings("data", DataSettings).max_length
+        share *= int(changed.mapping("train").get("per_device_train_batch_size", 1)) / timing.per_device
+        parameters = count_parameters(changed, changed.settings("model", ModelSettings).model_name_or_path)
+        memory = micro.memory(parameters, numerics_of(changed, timing.accumulation), layout, share)
+        if card.holds(memory.total):
+            found.append(f"{words}: about {memory.total / GIB:.1f} GiB")
+    parameters = count_parameters(recipe, recipe.settings("model", ModelSettings).model_name_or_path)
+    for other in layouts(max(layout.devices, 8))[2:]:
+        memory = micro.memory(parameters, numerics_of(recipe, timing.accumulation), other)
+        if other.name != layout.name and card.holds(memory.total):
+            config = f"accelerate_configs/{other.name}.yaml"
+            found.append(f"{config} on {other.devices} devices: about {memory.total / GIB:.1f} GiB on each")
+    return found or ["no single change is enough: combine 4-bit weights, checkpointing, shorter rows, or a larger card"]
+
+
+def _changes(recipe: Recipe, timing: Schedule) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    train = recipe.mapping("train")
+    changes: list[tuple[str, dict[str, dict[str, Any]]]] = []
+    if not train.get("gradient_checkpointing"):
+        changes.append(("train.gradient_checkpointing: true", {"train": {"gradient_checkpointing": True}}))
+    if timing.per_device > 1:
+        changes.append(("train.per_device_train_batch_size: 1", {"train": {"per_device_train_batch_size": 1}}))
+    if not recipe.has("lora"):
+        changes.append(("train.optim: adamw_bnb_8bit", {"train": {"optim": "adamw_bnb_8bit"}}))
+        lora = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
+        changes.append(("a section lora (r: 16, all-linear)", {"lora": lora}))
+    elif not recipe.mapping("quantization"):
+        nf4 = {"load_in_4bit": True, "bnb_4bit_use_double_quant": True}
+        changes.append(("quantization as in recipes/toolace8b_qlora.yaml", {"quantization": nf4}))
+    half = recipe.settings("data", DataSettings).max_length // 2
+    changes.append((f"data.max_length: {half}", {"data": {"max_length": half}}))
+    return changes
+
+
+def _with(values: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {**values, **{section: {**(values.get(section) or {}), **keys} for section, keys in changes.items()}}

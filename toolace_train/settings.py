@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,45 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class DataSource:
+    """One place rows come from, with how many are taken. Without `weight` and `rows` all are.
+
+    Attributes:
+        path: a file, a folder of files, or the hub id of a data set.
+        weight: its share among the entries with a weight; as many rows are drawn as the shares allow, none twice.
+        rows: how many rows are drawn.
+        split: the split of a data set from the hub.
+        name: the configuration of a data set from the hub.
+    """
+
+    path: str
+    weight: float | None = None
+    rows: int | None = None
+    split: str = "train"
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """The rows to train on.
 
     Attributes:
-        files: JSON Lines in any format that `toolace convert` reads.
+        files: files, folders and hub ids with rows in any format that `toolace convert` reads; see `DataSource`.
+        rendering: "toolace" (tools in the system prompt, calls as text) or "native" (the model's own tool template).
+        chat_template_kwargs: further variables of the chat template, such as `date_string` or `enable_thinking`.
+        train_on: all assistant turns, or the last of each dialog.
         max_length: most tokens in a sequence.
-        over_length: what happens to a row that is longer: "drop" (counted and reported) or "error".
+        over_length: what happens to a row that is longer: "drop" (counted and kept with the reason), "truncate_tools"
+            (tools that the dialog never calls or mentions are removed until it fits, else it is dropped), or "error".
         share_prefix: whether rows with the same system prompt are one sequence that computes the prompt once.
         global_batch_size: sequences an optimiser step sees over all devices; gradient accumulation follows from it.
     """
 
-    files: Sequence[str]
+    files: Sequence[str | DataSource]
+    rendering: Literal["toolace", "native"] = "toolace"
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    train_on: Literal["all", "last"] = "all"
     max_length: int = 4096
-    over_length: Literal["drop", "error"] = "drop"
+    over_length: Literal["drop", "truncate_tools", "error"] = "drop"
     share_prefix: bool = False
     global_batch_size: int = 48

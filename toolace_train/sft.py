@@ -22,6 +22,7 @@ from toolace_train.model import check_keys, load_model, load_tokenizer, lora_con
 from toolace_train.rendering import Renderer
 from toolace_train.schedule import Schedule, schedule
 from toolace_train.settings import DataSettings, ModelSettings
+from toolace_train.sources import local_files
 
 # SFTConfig fields that this trainer decides itself.
 OURS = {
@@ -57,7 +58,7 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     weights = "adapter_model.safetensors" if recipe.has("lora") else "config.json"
     stage: dict[str, Any] = {
         "settings": _facts(recipe, folder),
-        "inputs": [Path(file) for file in data.files if Path(file).exists()],
+        "inputs": local_files(data.files),
         "outputs": [f"{target.name}/{weights}", "train/log.jsonl"],
     }
     known = run.finished("train", **stage)
@@ -65,7 +66,7 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
         _say(arguments, f"trained before: {target} ({known['counts']['steps']} steps)")
         return 0
     tokenizer = load_tokenizer(folder)
-    rows = load_training_set(data, Renderer(tokenizer, template_text(settings)))
+    rows = load_training_set(data, Renderer(tokenizer, template_text(settings)), seed=recipe.seed, folder=run.folder)
     timing = schedule(recipe, len(rows.trees), arguments.world_size)
     arguments.gradient_accumulation_steps = timing.accumulation
     _say(arguments, _summary(rows, timing))

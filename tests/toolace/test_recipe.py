@@ -46,7 +46,8 @@ def test_there_are_recipes() -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_a_recipe_is_yaml_and_python_at_once(path: Path) -> None:
     lines = path.read_text().splitlines()
-    starts = ("accelerate launch", "toolace tools", "toolace dialogs")
+    config = f"accelerate launch --config_file {load_recipe(path).values.get('accelerate_config')}"
+    starts = ("accelerate launch", config, "toolace tools", "toolace dialogs")
     assert lines[0].startswith(tuple(f"# {start} {path.relative_to(ROOT)}" for start in starts))
     assert lines[-1] == CLOSING
     assert OPENING in lines

@@ -1,0 +1,321 @@
+"""`toolace export RUN`: a finished run as a folder that servers and the hub take.
+
+Merged weights, the stock tokenizer with the chat template that was trained, GGUF, and a model card with the commands
+that serve it. Each part is a stage of the folder's own manifest.json: what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolace.errors import InputError
+from toolace.hub import check_name, hub_files, send
+from toolace.rows import read_json, write_json, write_text
+from toolace.runs import Run
+from toolace_train.gguf_export import BYTES, KINDS, check_convertible, write_gguf
+from toolace_train.merging import merge, shapes
+from toolace_train.model import load_tokenizer, locate, template_text
+from toolace_train.model_card import model_card
+from toolace_train.rendering import Renderer
+from toolace_train.serving import Serving, context_length
+from toolace_train.tuned import Tuned, read_tuned
+
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+)
+OWN_TYPE = {"bfloat16": "bf16", "float16": "f16", "float32": "f32"}
+_SIZES = {"bfloat16": 2, "float16": 2, "float32": 4}
+_ROOM = 1.05  # for the small files and the file system's own
+
+
+def app(argv: Sequence[str]) -> int:
+    """The command; returns its exit code."""
+    options = _parser().parse_args(argv)
+    if options.push:
+        check_name(options.push)
+    tuned = read_tuned(options.run)
+    target = options.to or tuned.run / "export"
+    run = Run(target)
+    with run.working():
+        done = export(tuned, target, merged=options.merge, gguf=_kinds(options.gguf, tuned, options.merge))
+        pushed = _push(target, options) if options.push else None
+    if options.json:
+        print(json.dumps({"folder": str(target), "stages": done, "push": pushed}, ensure_ascii=False))
+        return 0
+    if all(stage.get("reused") for stage in done.values()):
+        print(f"nothing to do: {target} is up to date")
+    else:
+        made = [name for name, stage in done.items() if not stage.get("reused")]
+        print(f"written: {target} ({', '.join(made)}); how to serve it: {target / 'README.md'}")
+    if tuned.quantized and options.merge:
+        print("note: trained on the quantised base (QLoRA), merged into its unquantised weights")
+    if pushed:
+        _tell(pushed)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="toolace export",
+        description="A finished run as merged weights, GGUF and a model card, with the prompt it was trained on.",
+        epilog="example: toolace export runs/demo --gguf bf16,q8_0",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run folder with a finished training")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where to (default: RUN/export)")
+    merging = "merge the adapter into its base (default); --no-merge leaves it an adapter"
+    parser.add_argument("--merge", action=argparse.BooleanOptionalAction, default=True, help=merging)
+    types = f"types of GGUF, comma-separated: {', '.join(KINDS)}, none (default: auto, the weights' own type)"
+    parser.add_argument("--gguf", default="auto", metavar="TYPES", help=types)
+    parser.add_argument("--push", metavar="OWNER/NAME", help="send it to this repository of the hub; see --dry_run")
+    parser.add_argument("--public", action="store_true", help="a new repository is public")
+    parser.add_argument("--dry_run", "--dry-run", action="store_true", help="with --push: only say what would be sent")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _kinds(given: str, tuned: Tuned, merged: bool) -> tuple[str, ...]:
+    """The GGUF types asked for; `auto` is the weights' own type."""
+    if given == "auto":
+        return (OWN_TYPE[tuned.model.dtype],) if merged else ()
+    kinds = tuple(dict.fromkeys(kind.strip() for kind in given.split(",") if kind.strip() not in ("", "none")))
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(f"unknown GGUF type {kind!r}", where="--gguf", fix=f"Use {', '.join(KINDS)} or none.")
+    if kinds and not merged:
+        raise InputError("a GGUF needs merged weights", where="--no-merge", fix="Leave --no-merge out.")
+    return kinds
+
+
+def export(tuned: Tuned, target: Path, *, merged: bool = True, gguf: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Writes what is missing of an export; returns each stage's record, with `reused` for what was done before.
+
+    Raises:
+        InputError: the base cannot be had, the disk is too small, or a GGUF cannot be written.
+    """
+    base = Path(locate(tuned.model.model_name_or_path)) if tuned.kind == "adapter" else tuned.weights
+    run = Run(target)
+    if merged:
+        for kind in gguf:
+            # Before the merge, which can take minutes; the tokenizer and the shape are those of the export.
+            check_convertible(_view(base, tuned), kind)
+    template = trained_template(tuned)
+    # `settings` is also what serve-check reads of an export whose run is elsewhere.
+    facts = {"weights": _digests(tuned), "settings": dict(tuned.facts), "template": template, "merged": merged}
+    facts["code"] = _code()
+    _room(base, target, tuned.model.dtype, gguf if merged else (), merged)
+    done = {"weights": _weights(run, tuned, base, merged, facts, template)}
+    end = end_of_turn(target)
+    for kind in gguf:
+        file = f"{tuned.name}-{kind}.gguf"
+        work = _gguf_work(target, target / file, kind, tuned.name, end)
+        inputs = [target / name for name in done["weights"]["outputs"]]
+        done[f"gguf/{kind}"] = run.stage(f"gguf/{kind}", work, settings=facts, inputs=inputs, outputs=[file])
+    done["card"] = _card(run, tuned, done, facts)
+    return done
+
+
+def _weights(
+    run: Run, tuned: Tuned, base: Path, merged: bool, facts: Mapping[str, Any], template: str
+) -> dict[str, Any]:
+    known = run.manifest["stages"].get("weights") or {}
+    found = run.finished("weights", settings=facts, outputs=list(known.get("outputs") or ()))
+    if found:
+        return {**found, "reused": True}
+    started, target = time.monotonic(), run.folder
+    # One name, so that what a killed export left here goes away with the next.
+    scratch = target / ".making"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    counts: dict[str, Any] = {}
+    try:
+        _tokenizer_files(_tokenizer_folder(tuned, base), scratch, template)
+        if merged:
+            counts = merge(base, tuned.weights if tuned.kind == "adapter" else None, scratch, tuned.model.dtype)
+            _configs(base, scratch, tuned.model.dtype)
+        else:
+            for name in ("adapter_model.safetensors", "adapter_config.json"):
+                shutil.copyfile(tuned.weights / name, scratch / name)
+        made = sorted(path.name for path in scratch.iterdir())
+        for name in set(known.get("outputs") or ()) - set(made):
+            (target / name).unlink(missing_ok=True)  # of an export in another form
+        for name in made:
+            (scratch / name).replace(target / name)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return run.record("weights", counts, time.monotonic() - started, settings=facts, outputs=made)
+
+
+def _gguf_work(folder: Path, file: Path, kind: str, name: str, end: int) -> Callable[[], dict[str, Any]]:
+    return lambda: write_gguf(folder, file, kind, name=name, end_of_turn=end)
+
+
+def _card(run: Run, tuned: Tuned, done: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
+    counts = done["weights"]["counts"] or None
+    names = tuple(record_name for stage in done if stage != "weights" for record_name in done[stage]["outputs"])
+    base = Path(locate(tuned.model.model_name_or_path)) if tuned.kind == "adapter" else tuned.weights
+    config = read_json(base / "config.json")
+    longest = int(config.get("max_position_embeddings") or 0) or 4096
+    serving = Serving(
+        run.folder,
+        tuned.data.rendering,
+        str(config.get("model_type")),
+        context_length(int(tuned.data.max_length), longest),
+        names,
+    )
+    results = tuned.run / "eval" / "results.json"
+
+    def work() -> dict[str, Any]:
+        write_text(run.folder / "README.md", model_card(tuned, serving, counts, example_prompt(tuned, run.folder)))
+        return {}
+
+    inputs = [results] if results.is_file() else []
+    settings = {**facts, "gguf": list(names)}
+    return run.stage("card", work, settings=settings, inputs=inputs, outputs=["README.md"])
+
+
+def trained_template(tuned: Tuned) -> str:
+    """The chat template the rows were rendered with: the recipe's, else the tokenizer's own."""
+    text = template_text(tuned.model)
+    if text is None:
+        folder = _tokenizer_folder(tuned, tuned.weights)
+        text = load_tokenizer(str(folder)).chat_template
+    if not isinstance(text, str) or not text:
+        raise InputError("has no chat template", where=tuned.weights, fix="Run the training again.")
+    return text
+
+
+def end_of_turn(folder: Path) -> int:
+    """Id of the token that ends an assistant turn in the export's template.
+
+    Raises:
+        InputError: turns do not end with a special token.
+    """
+    tokenizer = load_tokenizer(str(folder))
+    renderer = Renderer(tokenizer)
+    asked = [{"role": "user", "content": "Hello."}]
+    said = "answer"
+    text = renderer.text([*asked, {"role": "assistant", "content": said}])
+    rest = tokenizer(text[text.rindex(said) + len(said) :], add_special_tokens=False)["input_ids"]
+    special = set(tokenizer.all_special_ids) | {
+        index for index, token in tokenizer.added_tokens_decoder.items() if token.special
+    }
+    found = [index for index in rest if index in special]
+    if not found:
+        raise InputError("assistant turns end with no special token", where=folder / "chat_template.jinja")
+    return int(found[0])
+
+
+def example_prompt(tuned: Tuned, folder: Path) -> str:
+    """The first trained row's prompt, or one of a made-up request when the rows are not here."""
+    from toolace_train.prompts import prompts_of
+
+    try:
+        return next(iter(prompts_of(tuned.data, folder, None))).text
+    except (InputError, StopIteration):
+        messages = [{"role": "system", "content": "..."}, {"role": "user", "content": "..."}]
+        return Renderer(load_tokenizer(str(folder))).text(messages, prompt=True)
+
+
+def _tokenizer_folder(tuned: Tuned, base: Path) -> Path:
+    return tuned.weights if (tuned.weights / "tokenizer.json").is_file() else base
+
+
+def _tokenizer_files(source: Path, target: Path, template: str) -> None:
+    """The stock files, byte for byte, but for a template inside tokenizer_config.json that is not the trained one."""
+    for name in TOKENIZER:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+    (target / "chat_template.jinja").write_text(template, encoding="utf-8")
+    config = read_json(target / "tokenizer_config.json") if (target / "tokenizer_config.json").exists() else {}
+    if config.get("chat_template") not in (None, template):
+        # Older servers read only this one.
+        write_json(target / "tokenizer_config.json", {**config, "chat_template": template})
+
+
+def _configs(base: Path, target: Path, dtype: str) -> None:
+    config = read_json(base / "config.json")
+    for key in ("dtype", "torch_dtype"):
+        if key in config or key == "dtype":
+            config[key] = dtype
+    write_json(target / "config.json", config)
+    path = base / "generation_config.json"
+    generation = read_json(path) if path.is_file() else {k: config[k] for k in _IDS if config.get(k) is not None}
+    ends = generation.get("eos_token_id")
+    known = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    end = end_of_turn(target)
+    if end not in known:
+        # Without it a server goes on after the turn.
+        generation["eos_token_id"] = [*known, end]
+    write_json(target / "generation_config.json", generation)
+
+
+_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+def _view(base: Path, tuned: Tuned) -> Path:
+    """A folder with both config.json and the tokenizer, to be checked before anything is written."""
+    return base if (base / "tokenizer.json").is_file() else tuned.weights
+
+
+def _code() -> str:
+    """A fingerprint of the modules that decide an export; those that train may change without a new one."""
+    digest = hashlib.sha256()
+    for name in ("export", "merging", "gguf_export", "gguf_tokenizer", "model_card", "serving"):
+        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _digests(tuned: Tuned) -> dict[str, Any]:
+    return dict(tuned.record.get("outputs") or {})
+
+
+def _room(base: Path, target: Path, dtype: str, gguf: Sequence[str], merged: bool) -> None:
+    """Refuses to start when the disk cannot hold the result; parts that are there already count as room."""
+    if not merged:
+        return
+    values = sum(math.prod(shape) for _, shape in shapes(base))
+    need = values * (_SIZES[dtype] + sum(BYTES[kind] for kind in gguf)) * _ROOM
+    here = sum(path.stat().st_size for path in target.iterdir() if path.is_file())
+    free = shutil.disk_usage(target).free + here
+    if need > free:
+        what = f"the export needs {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
+        raise InputError(what, where=target, fix="Free some, name another disk with --to, or ask for fewer --gguf.")
+
+
+def _push(target: Path, options: argparse.Namespace) -> dict[str, Any]:
+    paths = sorted(
+        path for path in target.iterdir() if path.is_file() and path.name[0] != "." and path.name != "manifest.json"
+    )
+    files = hub_files(target, paths)
+    if not options.dry_run:
+        token = os.environ.get("HF_TOKEN") or None
+        return {
+            "pushed": True,
+            **send(target, files, options.push, kind="model", private=not options.public, token=token),
+        }
+    listed = [{"path": file.path, "bytes": file.size, "sha256": file.sha256} for file in files]
+    return {"pushed": False, "repo": options.push, "private": not options.public, "files": listed}
+
+
+def _tell(pushed: Mapping[str, Any]) -> None:
+    if pushed["pushed"]:
+        print(f"{pushed['files']} files, {pushed['bytes']} bytes: {pushed['url']}")
+        return
+    print(f"would be sent to {pushed['repo']} ({'private' if pushed['private'] else 'public'} if new):")
+    for file in pushed["files"]:
+        print(f"  {file['bytes']:>12} {file['sha256'][:12]}  {file['path']}")
+    print("nothing was sent; leave --dry_run out to send it")
