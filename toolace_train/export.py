@@ -12,6 +12,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,24 +20,17 @@ from typing import Any
 
 from toolace.errors import InputError
 from toolace.hub import check_name, hub_files, send
-from toolace.rows import read_json, write_json, write_text
+from toolace.rows import read_json, write_text
 from toolace.runs import Run
+from toolace_train.export_files import end_of_turn, tokenizer_files, tokenizer_folder, trained_template, write_configs
 from toolace_train.gguf_export import BYTES, KINDS, check_convertible, write_gguf
 from toolace_train.merging import merge, shapes
-from toolace_train.model import load_tokenizer, locate, template_text
+from toolace_train.model import load_tokenizer, locate
 from toolace_train.model_card import model_card
 from toolace_train.rendering import Renderer
 from toolace_train.serving import Serving, context_length
 from toolace_train.tuned import Tuned, read_tuned
 
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-)
 OWN_TYPE = {"bfloat16": "bf16", "float16": "f16", "float32": "f32"}
 _SIZES = {"bfloat16": 2, "float16": 2, "float32": 4}
 _ROOM = 1.05  # for the small files and the file system's own
@@ -90,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _kinds(given: str, tuned: Tuned, merged: bool) -> tuple[str, ...]:
     """The GGUF types asked for; `auto` is the weights' own type."""
     if given == "auto":
-        return (OWN_TYPE[tuned.model.dtype],) if merged else ()
+        return _own_kind(tuned) if merged else ()
     kinds = tuple(dict.fromkeys(kind.strip() for kind in given.split(",") if kind.strip() not in ("", "none")))
     for kind in kinds:
         if kind not in KINDS:
@@ -100,13 +94,24 @@ def _kinds(given: str, tuned: Tuned, merged: bool) -> tuple[str, ...]:
     return kinds
 
 
+def _own_kind(tuned: Tuned) -> tuple[str, ...]:
+    """The weights' own type, or none with a note where this model has no GGUF here."""
+    kind = OWN_TYPE[tuned.model.dtype]
+    try:
+        check_convertible(_view(_base(tuned), tuned), kind)
+    except InputError as error:
+        print(f"note: no GGUF: {error}", file=sys.stderr)
+        return ()
+    return (kind,)
+
+
 def export(tuned: Tuned, target: Path, *, merged: bool = True, gguf: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Writes what is missing of an export; returns each stage's record, with `reused` for what was done before.
 
     Raises:
         InputError: the base cannot be had, the disk is too small, or a GGUF cannot be written.
     """
-    base = Path(locate(tuned.model.model_name_or_path)) if tuned.kind == "adapter" else tuned.weights
+    base = _base(tuned)
     run = Run(target)
     if merged:
         for kind in gguf:
@@ -142,21 +147,29 @@ def _weights(
     scratch.mkdir()
     counts: dict[str, Any] = {}
     try:
-        _tokenizer_files(_tokenizer_folder(tuned, base), scratch, template)
+        tokenizer_files(tokenizer_folder(tuned, base), scratch, template)
         if merged:
             counts = merge(base, tuned.weights if tuned.kind == "adapter" else None, scratch, tuned.model.dtype)
-            _configs(base, scratch, tuned.model.dtype)
+            write_configs(base, scratch, tuned.model.dtype)
         else:
             for name in ("adapter_model.safetensors", "adapter_config.json"):
                 shutil.copyfile(tuned.weights / name, scratch / name)
         made = sorted(path.name for path in scratch.iterdir())
-        for name in set(known.get("outputs") or ()) - set(made):
-            (target / name).unlink(missing_ok=True)  # of an export in another form
+        # What was made of other weights goes, so that no GGUF of them is served by mistake.
+        for name in {*(known.get("outputs") or ()), *_gguf_files(run)} - set(made):
+            (target / name).unlink(missing_ok=True)
         for name in made:
             (scratch / name).replace(target / name)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return run.record("weights", counts, time.monotonic() - started, settings=facts, outputs=made)
+
+
+def _gguf_files(run: Run) -> list[str]:
+    """Names of the GGUF files that the manifest knows and that are there."""
+    stages = run.manifest["stages"]
+    names = (name for stage in stages if stage.startswith("gguf/") for name in stages[stage]["outputs"])
+    return [name for name in names if (run.folder / name).is_file()]
 
 
 def _gguf_work(folder: Path, file: Path, kind: str, name: str, end: int) -> Callable[[], dict[str, Any]]:
@@ -165,9 +178,8 @@ def _gguf_work(folder: Path, file: Path, kind: str, name: str, end: int) -> Call
 
 def _card(run: Run, tuned: Tuned, done: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
     counts = done["weights"]["counts"] or None
-    names = tuple(record_name for stage in done if stage != "weights" for record_name in done[stage]["outputs"])
-    base = Path(locate(tuned.model.model_name_or_path)) if tuned.kind == "adapter" else tuned.weights
-    config = read_json(base / "config.json")
+    names = tuple(_gguf_files(run))
+    config = read_json(_base(tuned) / "config.json")
     longest = int(config.get("max_position_embeddings") or 0) or 4096
     serving = Serving(
         run.folder,
@@ -187,38 +199,6 @@ def _card(run: Run, tuned: Tuned, done: Mapping[str, Mapping[str, Any]], facts: 
     return run.stage("card", work, settings=settings, inputs=inputs, outputs=["README.md"])
 
 
-def trained_template(tuned: Tuned) -> str:
-    """The chat template the rows were rendered with: the recipe's, else the tokenizer's own."""
-    text = template_text(tuned.model)
-    if text is None:
-        folder = _tokenizer_folder(tuned, tuned.weights)
-        text = load_tokenizer(str(folder)).chat_template
-    if not isinstance(text, str) or not text:
-        raise InputError("has no chat template", where=tuned.weights, fix="Run the training again.")
-    return text
-
-
-def end_of_turn(folder: Path) -> int:
-    """Id of the token that ends an assistant turn in the export's template.
-
-    Raises:
-        InputError: turns do not end with a special token.
-    """
-    tokenizer = load_tokenizer(str(folder))
-    renderer = Renderer(tokenizer)
-    asked = [{"role": "user", "content": "Hello."}]
-    said = "answer"
-    text = renderer.text([*asked, {"role": "assistant", "content": said}])
-    rest = tokenizer(text[text.rindex(said) + len(said) :], add_special_tokens=False)["input_ids"]
-    special = set(tokenizer.all_special_ids) | {
-        index for index, token in tokenizer.added_tokens_decoder.items() if token.special
-    }
-    found = [index for index in rest if index in special]
-    if not found:
-        raise InputError("assistant turns end with no special token", where=folder / "chat_template.jinja")
-    return int(found[0])
-
-
 def example_prompt(tuned: Tuned, folder: Path) -> str:
     """The first trained row's prompt, or one of a made-up request when the rows are not here."""
     from toolace_train.prompts import prompts_of
@@ -230,40 +210,9 @@ def example_prompt(tuned: Tuned, folder: Path) -> str:
         return Renderer(load_tokenizer(str(folder))).text(messages, prompt=True)
 
 
-def _tokenizer_folder(tuned: Tuned, base: Path) -> Path:
-    return tuned.weights if (tuned.weights / "tokenizer.json").is_file() else base
-
-
-def _tokenizer_files(source: Path, target: Path, template: str) -> None:
-    """The stock files, byte for byte, but for a template inside tokenizer_config.json that is not the trained one."""
-    for name in TOKENIZER:
-        if (source / name).exists():
-            shutil.copyfile(source / name, target / name)
-    (target / "chat_template.jinja").write_text(template, encoding="utf-8")
-    config = read_json(target / "tokenizer_config.json") if (target / "tokenizer_config.json").exists() else {}
-    if config.get("chat_template") not in (None, template):
-        # Older servers read only this one.
-        write_json(target / "tokenizer_config.json", {**config, "chat_template": template})
-
-
-def _configs(base: Path, target: Path, dtype: str) -> None:
-    config = read_json(base / "config.json")
-    for key in ("dtype", "torch_dtype"):
-        if key in config or key == "dtype":
-            config[key] = dtype
-    write_json(target / "config.json", config)
-    path = base / "generation_config.json"
-    generation = read_json(path) if path.is_file() else {k: config[k] for k in _IDS if config.get(k) is not None}
-    ends = generation.get("eos_token_id")
-    known = ends if isinstance(ends, list) else [] if ends is None else [ends]
-    end = end_of_turn(target)
-    if end not in known:
-        # Without it a server goes on after the turn.
-        generation["eos_token_id"] = [*known, end]
-    write_json(target / "generation_config.json", generation)
-
-
-_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+def _base(tuned: Tuned) -> Path:
+    """The folder whose weights are exported or merged into."""
+    return Path(locate(tuned.model.model_name_or_path)) if tuned.kind == "adapter" else tuned.weights
 
 
 def _view(base: Path, tuned: Tuned) -> Path:
@@ -274,7 +223,7 @@ def _view(base: Path, tuned: Tuned) -> Path:
 def _code() -> str:
     """A fingerprint of the modules that decide an export; those that train may change without a new one."""
     digest = hashlib.sha256()
-    for name in ("export", "merging", "gguf_export", "gguf_tokenizer", "model_card", "serving"):
+    for name in ("export", "export_files", "merging", "gguf_export", "gguf_tokenizer", "model_card", "serving"):
         digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return digest.hexdigest()[:16]
 

@@ -172,6 +172,9 @@ def _trained(p: Parameters, numerics: Numerics, layout: Layout) -> tuple[float, 
         # DeepSpeed computes in bf16 and keeps a float32 copy of the trained weights with the moments.
         gradient, moments = 2.0, 4.0 + (moments if moments < 4 else 8.0)
     gradients = p.trained * gradient * layout.share(layout.gradients)
+    if p.full and layout.weights and layout.devices > 1:
+        # Those of a layer and of the tables are whole for a moment, before they are shared out.
+        gradients += (p.linear / p.layers + p.base - p.linear) * 2
     if layout.kind == "ddp":
         gradients *= 2  # DDP's buckets are a second copy
     if layout.kind == "zero":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,19 @@ from typing import Any
 from toolace.embedded import NAME, prepare
 from toolace.errors import InputError
 from toolace.recipe import Recipe
+from toolace_train.advice import changes_that_fit
 from toolace_train.architectures import architecture
 from toolace_train.data import TrainingSet, load_training_set
 from toolace_train.flops import Work, work
-from toolace_train.hardware import GIB, Gpu, check_utilisation, gpu, gpus
+from toolace_train.hardware import Gpu, check_utilisation, gpu, gpus
 from toolace_train.layouts import SINGLE, Layout, layout_of, layouts
-from toolace_train.memory import Memory, Numerics, estimate_memory
+from toolace_train.memory import Memory
+from toolace_train.micro_batch import Micro, micro_of
 from toolace_train.model import load_tokenizer, locate, template_text
 from toolace_train.numerics import numerics_of
 from toolace_train.parameters import Parameters, count_parameters
-from toolace_train.rendering import IGNORED, Renderer
+from toolace_train.rendering import Renderer
 from toolace_train.schedule import Schedule, schedule
-from toolace_train.sequences import Tree
 from toolace_train.settings import DataSettings, ModelSettings
 from toolace_train.sft import check_training_values
 from toolace_train.sources import SUFFIXES, as_source
@@ -31,7 +31,6 @@ ROOT = Path(__file__).parents[1]
 # our choice: torchtune's published speeds are 44 to 59 % of the peak on an A100 (docs/training_plan.md); ours is not
 # compiled and was not measured on a GPU.
 UTILISATION = 0.4
-TRAINED = 0.25  # our choice: share of trained tokens where the rows are not there to be counted
 
 
 @dataclass(frozen=True)
@@ -41,24 +40,6 @@ class Assumptions:
     gpu: str = "a100-80gb"
     devices: int | None = None
     utilisation: float = UTILISATION
-
-
-@dataclass(frozen=True)
-class Micro:
-    """The largest micro-batch: tokens, trained ones among them, and whether it was counted or assumed.
-
-    `pairs` counts pairs of a query and a key whose attention weights stay in memory: those of `data.share_prefix`.
-    """
-
-    tokens: int
-    trained: int
-    counted: bool
-    pairs: int = 0
-
-    def memory(self, parameters: Parameters, numbers: Numerics, layout: Layout, share: float = 1.0) -> Memory:
-        """Memory of this micro-batch, or of one that is `share` as long."""
-        tokens, trained, pairs = (int(value * share) for value in (self.tokens, self.trained, self.pairs))
-        return estimate_memory(parameters, numbers, tokens, trained, layout, pairs)
 
 
 @dataclass(frozen=True)
@@ -164,7 +145,7 @@ def make_plan(recipe: Recipe, assumptions: Assumptions | None = None) -> Plan:
     layout = _layout(recipe, assumed.devices)
     rows, missing, notes = _rows(recipe, settings, data)
     timing = schedule(recipe, len(rows.trees) if rows else 1, layout.devices)
-    micro = _micro(rows, data, timing)
+    micro = micro_of(rows, data, timing)
     passes, done = _work(recipe, parameters, rows, timing)
     table = _table(recipe, parameters, micro, timing, layout, card)
     own = next(row for row in table if row.own)
@@ -182,7 +163,7 @@ def make_plan(recipe: Recipe, assumptions: Assumptions | None = None) -> Plan:
         assumptions=assumed,
         layout=layout,
         table=table,
-        advice=[] if own.fits else _advice(recipe, micro, timing, layout, card),
+        advice=[] if own.fits else changes_that_fit(recipe, micro, timing, layout, card),
         notes=notes,
     )
 
@@ -241,22 +222,6 @@ def _tokenizer(name: str) -> tuple[Any, str]:
     return load_tokenizer(str(prepare())), note
 
 
-def _micro(rows: TrainingSet | None, data: DataSettings, timing: Schedule) -> Micro:
-    if rows is None:
-        tokens = data.max_length * timing.per_device
-        return Micro(tokens, int(tokens * TRAINED), counted=False)
-    sizes = sorted((len(tree.input_ids) for tree in rows.trees), reverse=True)
-    trained = sorted((sum(label != IGNORED for label in tree.labels) for tree in rows.trees), reverse=True)
-    pairs = sorted((_pairs(tree) for tree in rows.trees), reverse=True) if data.share_prefix else []
-    n = timing.per_device
-    return Micro(sum(sizes[:n]), sum(trained[:n]), True, sum(pairs[:n]))
-
-
-def _pairs(tree: Tree) -> int:
-    """Pairs that attention.py scores: the prefix with itself, each branch with the prefix and itself."""
-    return tree.prefix**2 + sum(length * (tree.prefix + length) for length in tree.branches)
-
-
 def _work(
     recipe: Recipe, parameters: Parameters, rows: TrainingSet | None, timing: Schedule
 ) -> tuple[float | None, Work | None]:
@@ -285,46 +250,3 @@ def _table(
             mine = layout.name == own.name and checkpointing == wanted
             table.append(MemoryRow(layout, checkpointing, memory, card.holds(memory.total), mine))
     return table
-
-
-def _advice(recipe: Recipe, micro: Micro, timing: Schedule, layout: Layout, card: Gpu) -> list[str]:
-    """Single changes after which the recipe fits the card, cheapest first; with none, the smallest that helps."""
-    found = []
-    for words, changes in _changes(recipe, timing):
-        changed = Recipe(recipe.path, _with(recipe.values, changes))
-        share = changed.settings("data", DataSettings).max_length / recipe.settings("data", DataSettings).max_length
-        share *= int(changed.mapping("train").get("per_device_train_batch_size", 1)) / timing.per_device
-        parameters = count_parameters(changed, changed.settings("model", ModelSettings).model_name_or_path)
-        memory = micro.memory(parameters, numerics_of(changed, timing.accumulation), layout, share)
-        if card.holds(memory.total):
-            found.append(f"{words}: about {memory.total / GIB:.1f} GiB")
-    parameters = count_parameters(recipe, recipe.settings("model", ModelSettings).model_name_or_path)
-    for other in layouts(max(layout.devices, 8))[2:]:
-        memory = micro.memory(parameters, numerics_of(recipe, timing.accumulation), other)
-        if other.name != layout.name and card.holds(memory.total):
-            config = f"accelerate_configs/{other.name}.yaml"
-            found.append(f"{config} on {other.devices} devices: about {memory.total / GIB:.1f} GiB on each")
-    return found or ["no single change is enough: combine 4-bit weights, checkpointing, shorter rows, or a larger card"]
-
-
-def _changes(recipe: Recipe, timing: Schedule) -> list[tuple[str, dict[str, dict[str, Any]]]]:
-    train = recipe.mapping("train")
-    changes: list[tuple[str, dict[str, dict[str, Any]]]] = []
-    if not train.get("gradient_checkpointing"):
-        changes.append(("train.gradient_checkpointing: true", {"train": {"gradient_checkpointing": True}}))
-    if timing.per_device > 1:
-        changes.append(("train.per_device_train_batch_size: 1", {"train": {"per_device_train_batch_size": 1}}))
-    if not recipe.has("lora"):
-        changes.append(("train.optim: adamw_bnb_8bit", {"train": {"optim": "adamw_bnb_8bit"}}))
-        lora = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
-        changes.append(("a section lora (r: 16, all-linear)", {"lora": lora}))
-    elif not recipe.mapping("quantization"):
-        nf4 = {"load_in_4bit": True, "bnb_4bit_use_double_quant": True}
-        changes.append(("quantization as in recipes/toolace8b_qlora.yaml", {"quantization": nf4}))
-    half = recipe.settings("data", DataSettings).max_length // 2
-    changes.append((f"data.max_length: {half}", {"data": {"max_length": half}}))
-    return changes
-
-
-def _with(values: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {**values, **{section: {**(values.get(section) or {}), **keys} for section, keys in changes.items()}}

@@ -64,8 +64,8 @@ def app(argv: Sequence[str]) -> int:
     prompts = spread(list(prompts_of(data, folder, files)), options.n)
     if not prompts:
         raise InputError("no training row is left to check", where=options.rows or folder, fix="Name some with --rows.")
-    with _server(options, folder, data) as server:
-        local = LocalModel(folder, options.dtype)
+    local = LocalModel(folder, options.dtype)
+    with _server(options, folder, data, local.precision) as server:
         checks = [check(server, local, prompt, options.max_new_tokens) for prompt in prompts]
     result = summary(checks, server.kind, local.precision, options.noise)
     print(json.dumps(result, ensure_ascii=False) if options.json else table(result))
@@ -119,7 +119,7 @@ def _settings(folder: Path) -> DataSettings:
 
 
 @contextlib.contextmanager
-def _server(options: argparse.Namespace, folder: Path, data: DataSettings) -> Iterator[Server]:
+def _server(options: argparse.Namespace, folder: Path, data: DataSettings, precision: str) -> Iterator[Server]:
     """The server to check: one that runs, or one of our own."""
     if options.base_url:
         connection = Connection(options.base_url, options.timeout, options.api_key_env)
@@ -127,7 +127,7 @@ def _server(options: argparse.Namespace, folder: Path, data: DataSettings) -> It
         return
     port = free_port()
     if options.server == "transformers":
-        command, name = transformers_command(folder, port), str(folder)
+        command, name = transformers_command(folder, port, precision), str(folder)
     elif options.server == "llama.cpp":
         longest = int(read_json(folder / "config.json").get("max_position_embeddings") or 0) or 4096
         context = context_length(data.max_length + options.max_new_tokens, longest)

@@ -35,8 +35,8 @@ def llama_cpp_command(binary: str, gguf: Path, template: Path, context: int, por
     return [*command, "-np", "1", "-t", threads, "--host", HOST, "--port", str(port)]
 
 
-def transformers_command(folder: Path, port: int) -> list[str]:
-    """The command line of `transformers serve`.
+def transformers_command(folder: Path, port: int, dtype: str) -> list[str]:
+    """The command line of `transformers serve`, in a precision under torch's name.
 
     Raises:
         InputError: this environment has no such command.
@@ -45,7 +45,7 @@ def transformers_command(folder: Path, port: int) -> list[str]:
     found = str(program) if program.exists() else shutil.which("transformers")
     if found is None:
         raise InputError("there is no command `transformers`", fix="pip install 'transformers[serving]'")
-    return [found, "serve", str(folder), "--host", HOST, "--port", str(port)]
+    return [found, "serve", str(folder), "--dtype", dtype, "--host", HOST, "--port", str(port)]
 
 
 def free_port() -> int:

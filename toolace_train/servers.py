@@ -137,7 +137,7 @@ class Server:
         Raises:
             InputError: see `Connection.post`; or the reply has no answer in it.
         """
-        body: dict[str, Any] = {"model": self.model, "messages": list(messages), "temperature": 0}
+        body: dict[str, Any] = {"model": self.model, "messages": as_sent(messages), "temperature": 0}
         body |= {"max_tokens": max_tokens} | ({"tools": list(tools)} if tools else {})
         path = "/v1/chat/completions"
         reply = self.connection.post(path, body)
@@ -156,7 +156,7 @@ class LlamaCpp(Server):
 
     def prompt_ids(self, messages: Messages, tools: Messages) -> list[int]:
         """See `Server.prompt_ids`."""
-        body: dict[str, Any] = {"messages": list(messages)} | ({"tools": list(tools)} if tools else {})
+        body: dict[str, Any] = {"messages": as_sent(messages)} | ({"tools": list(tools)} if tools else {})
         reply = self.connection.post("/apply-template", body)
         text = reply.get("prompt") if isinstance(reply, dict) else None
         if not isinstance(text, str):
@@ -172,7 +172,7 @@ class Vllm(Server):
 
     def prompt_ids(self, messages: Messages, tools: Messages) -> list[int]:
         """See `Server.prompt_ids`."""
-        body: dict[str, Any] = {"model": self.model, "messages": list(messages), "add_generation_prompt": True}
+        body: dict[str, Any] = {"model": self.model, "messages": as_sent(messages), "add_generation_prompt": True}
         body |= {"return_token_strs": False} | ({"tools": list(tools)} if tools else {})
         return _ids(self.connection, "/tokenize", self.connection.post("/tokenize", body))
 
@@ -205,6 +205,23 @@ def find_server(connection: Connection, kind: str | None = None, model: str | No
             raise InputError("the server lists no model", where=f"{connection.url}/v1/models", fix=fix)
         model = names[0]
     return KINDS[kind](connection, model)
+
+
+def as_sent(messages: Messages) -> list[dict[str, Any]]:
+    """Messages as the OpenAI API has them: arguments of calls are JSON text, which servers read for their templates."""
+    sent = []
+    for message in messages:
+        calls = [
+            {**call, "type": "function", "function": {**call["function"], "arguments": _text(call)}}
+            for call in message.get("tool_calls") or []
+        ]
+        sent.append({**message, "tool_calls": calls} if calls else dict(message))
+    return sent
+
+
+def _text(call: Mapping[str, Any]) -> str:
+    arguments = call["function"]["arguments"]
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
 def _ids(connection: Connection, path: str, reply: Any) -> list[int]:

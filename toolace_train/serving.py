@@ -89,8 +89,8 @@ def serving_text(serving: Serving) -> str:
         lines += ["llama.cpp:", "```sh", command, serving.check("llama.cpp"), "```"]
         if text:
             lines += [
-                "Send no `tools` to llama.cpp: it would describe them in words of its own and hold the model to "
-                "another format.",
+                "Leave `tools` out: the template ignores them, and what llama.cpp's own parsers make of text calls "
+                "depends on its version. Parse the text instead.",
                 "",
             ]
     lines += ["transformers:", "```sh", serving.transformers(), serving.check("transformers"), "```"]

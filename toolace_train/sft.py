@@ -15,15 +15,21 @@ from typing import Any
 
 from toolace.errors import InputError
 from toolace.recipe import Recipe
-from toolace.rows import sha256, write_json, write_text
-from toolace.runs import Run, code_digest, versions
+from toolace.rows import sha256, write_text
+from toolace.runs import Run, versions
+from toolace_train.checkpoints import last_checkpoint, training_code
 from toolace_train.data import TrainingSet, load_training_set, to_dataset
+from toolace_train.devices import check_devices, is_first_process
+from toolace_train.held_out import HeldOut, hold_out
 from toolace_train.model import check_keys, load_model, load_tokenizer, lora_config, template_text
 from toolace_train.rendering import Renderer
+from toolace_train.run_settings import MonitorSettings
 from toolace_train.schedule import Schedule, schedule
 from toolace_train.settings import DataSettings, ModelSettings
 from toolace_train.sources import local_files
 
+# Seconds a process with nothing to say waits for the one that says it: the first to end takes the others along.
+SPEAK = 3.0
 # SFTConfig fields that this trainer decides itself.
 OURS = {
     "output_dir": "it is <out>/train",
@@ -36,6 +42,10 @@ OURS = {
     "assistant_only_loss": "it always is",
     "completion_only_loss": "the loss is on assistant turns",
     "seed": "use the recipe's seed",
+    "train_sampling_strategy": "sequences of a step are always dealt to the devices by length, without padding",
+    "dataloader_drop_last": "every row is trained on",
+    "ignore_data_skip": "a resumed run goes on with the rows that are left",
+    "accelerator_config": "batches are split by step_order.py",
 }
 
 
@@ -46,42 +56,69 @@ def train(recipe: Recipe, folder: str) -> int:
     transformers_logging.set_verbosity_warning()
     transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
-    arguments, run = sft_config(recipe), Run(recipe.out)
-    # One process of a run keeps other runs out of the folder for all of them.
-    with run.working() if arguments.process_index == 0 else contextlib.nullcontext():
-        return _train(recipe, folder, arguments, run)
+    try:
+        check_devices(recipe)
+        arguments, run = sft_config(recipe), Run(recipe.out)
+        # One process of a run keeps other runs out of the folder for all of them.
+        with run.working() if arguments.process_index == 0 else contextlib.nullcontext():
+            return _train(recipe, folder, arguments, run)
+    except InputError:
+        if is_first_process():
+            raise
+        time.sleep(SPEAK)  # the same is wrong for every process; one of them says so
+        return 2
 
 
 def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
+    from toolace_train.nan_stop import NotFinite
+
     settings, data = recipe.settings("model", ModelSettings), recipe.settings("data", DataSettings)
+    monitor = recipe.settings("monitor", MonitorSettings)
+    monitor.check(f"{recipe.path}: monitor")
     target = run.folder / ("adapter" if recipe.has("lora") else "model")
     weights = "adapter_model.safetensors" if recipe.has("lora") else "config.json"
+    held_out_file = [monitor.held_out] if isinstance(monitor.held_out, str) else []
     stage: dict[str, Any] = {
         "settings": _facts(recipe, folder),
-        "inputs": local_files(data.files),
+        "inputs": local_files([*data.files, *held_out_file]),
         "outputs": [f"{target.name}/{weights}", "train/log.jsonl"],
     }
     known = run.finished("train", **stage)
     if known:
         _say(arguments, f"trained before: {target} ({known['counts']['steps']} steps)")
         return 0
-    tokenizer = load_tokenizer(folder)
-    rows = load_training_set(data, Renderer(tokenizer, template_text(settings)), seed=recipe.seed, folder=run.folder)
+    renderer = Renderer(load_tokenizer(folder), template_text(settings))
+    rows = load_training_set(data, renderer, seed=recipe.seed, folder=run.folder)
+    held = hold_out(rows, monitor, data, renderer, recipe.seed)
+    rows = held.training
     timing = schedule(recipe, len(rows.trees), arguments.world_size)
     arguments.gradient_accumulation_steps = timing.accumulation
-    _say(arguments, _summary(rows, timing))
+    _say(arguments, *rows.report(), _summary(rows, timing, held))
     started = time.monotonic()
+    facts = {"settings": stage["settings"], "rows": [sha256(path) for path in stage["inputs"]]}
     with arguments.main_process_first(local=False, desc="looking for a checkpoint"):
-        last = last_checkpoint(Path(arguments.output_dir), run.fingerprint(stage["settings"], stage["inputs"]))
-    trainer = _trainer(recipe, settings, data, folder, tokenizer, rows, arguments)
-    trainer.train(resume_from_checkpoint=last)
+        last = last_checkpoint(run, Path(arguments.output_dir), facts)
+    trainer = _trainer(recipe, settings, data, folder, renderer.tokenizer, held, arguments)
+    try:
+        trainer.train(resume_from_checkpoint=last)
+    except NotFinite as error:
+        return _broken(error, run)
     _save(trainer, folder, target, recipe)
     if trainer.is_world_process_zero():
-        counts = _counts(trainer, rows)
+        counts = _counts(trainer, held)
         run.record("train", counts, time.monotonic() - started, **stage)
         _say(arguments, f"written: {target}; loss {counts['loss']:.4f} after {counts['steps']} steps")
     trainer.accelerator.end_training()
     return 0
+
+
+def _broken(error: Exception, run: Run) -> int:
+    """Says on one process why the training stopped; the others give it time to, for their end would cut it short."""
+    if not is_first_process():
+        time.sleep(SPEAK)
+    else:
+        print(f"toolace: {run.folder}: {error}", file=sys.stderr, flush=True)
+    return 1
 
 
 def check_training_values(recipe: Recipe) -> None:
@@ -109,8 +146,6 @@ def sft_config(recipe: Recipe) -> Any:
     Raises:
         InputError: an unknown key, one that is ours, or a value that the library refuses.
     """
-    import os
-
     import torch
     from trl import SFTConfig
 
@@ -120,12 +155,12 @@ def sft_config(recipe: Recipe) -> Any:
     if not torch.cuda.is_available():
         # `accelerate launch --multi_gpu` without GPUs would otherwise start processes that each train alone.
         values.setdefault("use_cpu", True)
-    if os.environ.get("ACCELERATE_USE_CPU") and os.environ.get("MASTER_ADDR") and "RANK" not in os.environ:
-        print("toolace: accelerate starts one process with --cpu, whatever --num_processes says", file=sys.stderr)
     defaults = {
         "gradient_checkpointing": False,
         "bf16": False,
         "report_to": "tensorboard",
+        "disable_tqdm": True,  # callbacks.ProgressLine is the one progress line
+        "logging_nan_inf_filter": False,  # such a step stops the run (nan_stop.py)
         "dataloader_pin_memory": False,
         "per_device_train_batch_size": 1,  # a micro-batch is one flattened row; schedule.py counts on the same
     }
@@ -146,11 +181,13 @@ def sft_config(recipe: Recipe) -> Any:
 def _facts(recipe: Recipe, folder: str) -> dict[str, Any]:
     """Everything besides the rows that decides the adapter."""
     sections = {name: recipe.mapping(name) for name in ("model", "lora", "quantization", "data", "train")}
+    monitor = recipe.mapping("monitor")
     weights = {path.name: sha256(path) for path in sorted(Path(folder).glob("*.safetensors"))}
     packages = versions(("torch", "transformers", "trl", "peft"))
     return {
         **sections,
-        "code": code_digest("toolace_train"),
+        "held_out": monitor.get("held_out", 0),  # these rows are not trained on; the rest only measures
+        "code": training_code(),
         "seed": recipe.seed,
         "weights": weights,
         "packages": packages,
@@ -163,14 +200,15 @@ def _trainer(
     data: DataSettings,
     folder: str,
     tokenizer: Any,
-    rows: TrainingSet,
+    held: HeldOut,
     arguments: Any,
 ) -> Any:
-    from transformers import set_seed
+    from transformers import PrinterCallback, set_seed
 
-    from toolace_train.attention import attention_for
-    from toolace_train.callbacks import LogFile
-    from toolace_train.sequences import TreeCollator
+    from toolace_train.attention import NAME, attention_for
+    from toolace_train.callbacks import EpochOrder, HeldOutScore, LogFile, ProgressLine
+    from toolace_train.nan_stop import NanStop
+    from toolace_train.step_order import RowCollator
     from toolace_train.trainer import ToolaceTrainer, steady_memory, use_all_cores
 
     steady_memory()
@@ -178,41 +216,25 @@ def _trainer(
     set_seed(recipe.seed)  # the adapter's first weights are drawn when the model is wrapped
     attention = attention_for(settings.attn_implementation, data.share_prefix)
     model = load_model(settings, folder, attention, recipe.mapping("quantization"))
-    return ToolaceTrainer(
+    trainer = ToolaceTrainer(
         model=model,
         args=arguments,
-        train_dataset=to_dataset(rows.trees),
+        train_dataset=to_dataset(held.training.trees),
         processing_class=tokenizer,
-        data_collator=TreeCollator(),
+        data_collator=RowCollator(always_trees=attention == NAME),
         peft_config=lora_config(recipe),
-        callbacks=[LogFile(Path(arguments.output_dir) / "log.jsonl")],
     )
-
-
-def last_checkpoint(folder: Path, fingerprint: str) -> str | None:
-    """The newest whole checkpoint of this very run; those of another one, and half-written ones, are removed."""
-    note = folder / "fingerprint.json"
-    same = note.exists() and json.loads(note.read_text(encoding="utf-8")) == fingerprint
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    whole = None
-    for checkpoint in found:
-        # transformers writes trainer_state.json last.
-        if same and (checkpoint / "trainer_state.json").exists() and _readable(checkpoint / "trainer_state.json"):
-            whole = checkpoint
-        else:
-            shutil.rmtree(checkpoint, ignore_errors=True)
-    if not same:
-        (folder / "log.jsonl").unlink(missing_ok=True)
-        write_json(note, fingerprint)
-    return str(whole) if whole else None
-
-
-def _readable(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True
+    trainer.remove_callback(PrinterCallback)  # it prints every logged step as a Python dictionary
+    train_folder = Path(arguments.output_dir)
+    monitor = recipe.settings("monitor", MonitorSettings)
+    if held.turns:
+        trainer.add_callback(HeldOutScore(trainer, held.turns, monitor, data.rendering))
+    sources = [tree.sources for tree in held.training.trees]
+    trainer.add_callback(EpochOrder(trainer))
+    trainer.add_callback(NanStop(trainer, sources, train_folder / "stopped.json"))
+    trainer.add_callback(LogFile(train_folder / "log.jsonl", trainer))
+    trainer.add_callback(ProgressLine())
+    return trainer
 
 
 def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
@@ -238,11 +260,13 @@ def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
     (target / "training_args.bin").unlink(missing_ok=True)
 
 
-def _counts(trainer: Any, rows: TrainingSet) -> Mapping[str, Any]:
+def _counts(trainer: Any, held: HeldOut) -> Mapping[str, Any]:
+    rows = held.training
     last = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1:]
     return {
         "rows": rows.rows,
         "used": rows.kept,
+        "held_out": held.rows,
         "dropped": len(rows.dropped),
         "tokens": rows.tokens,
         "computed": rows.computed,
@@ -253,14 +277,15 @@ def _counts(trainer: Any, rows: TrainingSet) -> Mapping[str, Any]:
     }
 
 
-def _summary(rows: TrainingSet, timing: Schedule) -> str:
+def _summary(rows: TrainingSet, timing: Schedule, held: HeldOut) -> str:
     dropped = f", {len(rows.dropped)} dropped as too long" if rows.dropped else ""
+    dropped += f", {held.rows:,} held out with {len(held.turns):,} turns" if held.rows else ""
     return (
         f"{rows.kept:,} rows of {rows.tokens:,} tokens ({rows.trained:,} trained){dropped}; "
         f"{len(rows.trees):,} sequences of {rows.computed:,} tokens; {timing.steps:,} steps of {timing.global_batch}"
     )
 
 
-def _say(arguments: Any, text: str) -> None:
+def _say(arguments: Any, *lines: str) -> None:
     if arguments.process_index == 0:
-        print(text, flush=True)
+        print(*lines, sep="\n", flush=True)

@@ -14,15 +14,59 @@ from typing import Any, ClassVar
 import torch
 from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
+from torch.utils.data import DataLoader
 from trl import SFTTrainer
 
 from toolace_train.rendering import IGNORED
+from toolace_train.run_meter import RunMeter
+from toolace_train.step_order import Sequences, StepOrder
 
 
 class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
-    """SFTTrainer for batches of `TreeCollator`: one flattened row a micro-batch."""
+    """SFTTrainer for batches of `RowCollator`: one flattened row a micro-batch, in the order of `StepOrder`.
+
+    Attributes:
+        meter: what is counted between two logged steps.
+        order: the order of the sequences, once training has begun.
+        step_losses, step_rows: loss and sequence numbers of each micro-batch of the step so far, on this device; who
+            looks at them clears them (nan_stop.py).
+    """
 
     _tag_names: ClassVar[list[str]] = ["toolace", "trl", "sft"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.meter = RunMeter()
+        self.order: StepOrder | None = None
+        self.step_losses: list[torch.Tensor] = []
+        self.step_rows: list[torch.Tensor] = []
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether devices hold parts of the weights, so that all must call forward together."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def get_train_dataloader(self) -> Any:
+        """The sequences in the order of `StepOrder`, fillers included."""
+        arguments, rows = self.args, Sequences(self.train_dataset)
+        self.order = StepOrder(
+            self.train_dataset["length"],
+            arguments.per_device_train_batch_size,
+            arguments.gradient_accumulation_steps,
+            arguments.world_size,
+            arguments.seed,
+        )
+        loader = DataLoader(
+            rows,
+            batch_size=arguments.per_device_train_batch_size,
+            sampler=self.order,
+            collate_fn=self.data_collator,
+            num_workers=arguments.dataloader_num_workers,
+            pin_memory=arguments.dataloader_pin_memory,
+            persistent_workers=arguments.dataloader_persistent_workers,
+            prefetch_factor=arguments.dataloader_prefetch_factor,
+        )
+        return self.accelerator.prepare(loader)
 
     def compute_loss(
         self,
@@ -34,13 +78,13 @@ class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
         """Mean negative log-likelihood of the trained tokens of the global batch.
 
         Args:
-            inputs: `input_ids`, `labels`, `position_ids` [1, total], optionally `trees`.
+            inputs: `input_ids`, `labels`, `position_ids` [1, total], `rows` [sequences], optionally `trees`.
             num_items_in_batch: trained tokens of all micro-batches and ranks, as the Trainer counts them.
         """
         labels = inputs["labels"]
         trained = (labels[0] != IGNORED).nonzero().flatten()
         # The token before a trained one predicts it; sequences.py makes sure that it belongs to the same row.
-        kept = {key: value for key, value in inputs.items() if key != "labels"}
+        kept = {key: value for key, value in inputs.items() if key not in ("labels", "rows")}
         with self._adapters_in_model_dtype():
             outputs = model(**kept, use_cache=False, logits_to_keep=trained - 1)
         logits, targets = outputs.logits[0].float(), labels[0, trained]
@@ -50,8 +94,24 @@ class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             # DDP averages gradients over ranks, but the count above is already the sum over ranks.
             loss = loss * self.accelerator.num_processes
-        self._note(inputs, logits, targets)
+        if model.training:
+            self.meter.note(labels.numel(), len(targets), (logits.argmax(-1) == targets).sum())
+            self.step_losses.append(loss.detach())
+            self.step_rows.append(inputs["rows"])
         return (loss, outputs) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Adds what the meter counted to a logged training step; every process calls this."""
+        if "loss" in logs:
+            logs.update(self.meter.figures(self.state.global_step, self.state.max_steps, self.add_up))
+        super().log(logs, start_time)
+
+    def add_up(self, numbers: list[float]) -> list[float]:
+        """Sums over the processes; every process must call it."""
+        # float32 counts tokens exactly up to 16 million, and not every device has float64.
+        both = torch.tensor(numbers, dtype=torch.float32, device=self.accelerator.device)
+        found: list[float] = self.accelerator.reduce(both, reduction="sum").tolist()
+        return found
 
     def _adapters_in_model_dtype(self) -> contextlib.AbstractContextManager[Any]:
         """Under autocast, keeps PEFT from copying every input to float32 only for autocast to copy it back."""
@@ -59,15 +119,6 @@ class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
             manager: contextlib.AbstractContextManager[Any] = disable_input_dtype_casting(self.model)
             return manager
         return contextlib.nullcontext()
-
-    def _note(self, inputs: dict[str, Any], logits: torch.Tensor, targets: torch.Tensor) -> None:
-        mode = "train" if self.model.training else "eval"
-        hits = (logits.argmax(-1) == targets).float().mean() if len(targets) else torch.tensor(0.0)
-        self._metrics[mode]["mean_token_accuracy"].append(self.accelerator.gather(hits.detach()).mean().item())
-        if mode == "train":
-            seen = torch.tensor(inputs["input_ids"].numel(), device=logits.device)
-            self._total_train_tokens += self.accelerator.gather(seen).sum().item()
-            self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
 
 
 def use_all_cores() -> None:

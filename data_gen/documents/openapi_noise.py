@@ -17,6 +17,10 @@ _SECRET = re.compile(
     r"refresh_token|oauth_\w+|api_version|user_agent|accept(?:_language|_encoding)?|content_type|callback|jsonp|"
     r"prettyprint|pretty_print|signature|nonce)"
 )
+# What a description calls the caller's own credentials, whatever their name: "Your Plaid API `secret`."
+_OWN_KEY = re.compile(
+    r"\byour (?:[\w-]+ ){0,2}api (?:`?(?:key|secret|token|client_id|client id|password))", re.IGNORECASE
+)
 # More names of paging and sorting than other corpora have, and OData's ways to shape an answer.
 _PAGING_WORDS = (
     "per_page offset cursor skip top pagesize page_no page_num pagenum items_per_page results_per_page start_cursor "
@@ -67,16 +71,18 @@ class Noise:
             text = node.get("description")
             if own in _PAGING or own in _PAGES or (own in IGNORED and own != "kind") or node.get("deprecated") is True:
                 return True
+            if isinstance(text, str) and _OWN_KEY.search(text[:200]):
+                return True
             if isinstance(text, str) and _WITHDRAWN.search(text[:120]):
                 return True
         if own in ("page", "limit"):
             return place == "query"
         return own in _CHOOSES_FORM and _is_form(own, place, schema)
 
-    def is_member(self, name: str, required: bool) -> bool:
-        """Whether a member of a request body is left out."""
+    def is_member(self, name: str, required: bool, text: Any = "") -> bool:
+        """Whether a member of a request body is left out; `text` is its description."""
         own = snake(name)
-        if own in self.keys or _SECRET.fullmatch(own):
+        if own in self.keys or _SECRET.fullmatch(own) or (isinstance(text, str) and _OWN_KEY.search(text[:200])):
             return True
         return not required and (own in _PAGES or own in IGNORED - _BODY_WORDS)
 

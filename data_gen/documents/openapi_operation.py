@@ -192,7 +192,8 @@ class OperationReader:
             fresh = {
                 key: member
                 for key, member in members.items()
-                if not {key, snake(key)} & given and not self.noise.is_member(key, key in wanted)
+                if not {key, snake(key)} & given
+                and not self.noise.is_member(key, key in wanted, member.keywords.get("description"))
             }
             # Small, or so shallow now that one parameter would show nothing of it.
             if len(properties) + len(fresh) <= SPREAD or limits.depth == 1:

@@ -196,7 +196,7 @@ _PRONOUNS = (
     ("its identifier", "their identifiers"), ("with its", "with their"), ("it can be", "they can be"),
     ("that is no longer", "that are no longer"), ("stands at", "stand at"), ("where it stands", "where they stand"),
     ("is free", "are free"), ("identifier given", "identifiers given"), ("confirms it", "confirms them"),
-    ("shares it", "shares them"), ("puts labels on it", "puts labels on them"),
+    ("shares it", "shares them"), ("puts labels on it", "puts labels on them"), (" its ", " their "),
 )  # fmt: skip
 
 

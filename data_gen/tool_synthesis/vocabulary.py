@@ -146,6 +146,15 @@ _MEASURED = {"c": "temperature", "celsius": "temperature", "percent": "share", "
 _LONE = frozenset(
     ("min", "max", "mean", "high", "low", "day", "night", "wet", "run", "kerb", "race", "end", "air", "oven")
 )
+# "starts_at" is a start time.
+_BEGINNING = {
+    "begins": "start",
+    "starts": "start",
+    "ends": "end",
+    "opens": "opening",
+    "closes": "closing",
+    "leaves": "departure",
+}
 # "price per kWh" is no price per; the unit stays.
 _OF_UNIT = {"kwh": "kilowatt-hour", "second": "second", "kg": "kilogram", "km": "kilometre", "m2": "square metre"}
 
@@ -161,7 +170,7 @@ def field_of(name: str, entity: Entity) -> str:
     plain = re.sub(r"^(?:is|has)_(?=\w)", "", plain).removesuffix("_id") or plain
     if re.search(r"\w_(?:on|at)$", plain):
         head, _, last = plain.rpartition("_")
-        return f"{said(head)} {'date' if last == 'on' else 'time'}"
+        return f"{_BEGINNING.get(head, said(head))} {'date' if last == 'on' else 'time'}"
     if re.search(r"_(?:minutes|mins|hours|days|seconds)$", plain):
         head = plain.rpartition("_")[0]
         return said(head) if head.endswith(("duration", "time", "delay", "length")) else f"{said(head)} time"

@@ -123,7 +123,7 @@ _ANSWER_LETTERS = 40
 def characters(dialog: Dialog) -> Iterator[Finding]:
     """No control, replacement or surrogate characters, and no answer or call in a script that the request has not."""
     everything = all_text(dialog)
-    if everything.isascii() and not _BROKEN.search(everything):
+    if everything.isascii() and everything.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
         return
     for part in parts(dialog):
         broken = None if part.text.isascii() and part.text.isprintable() else _BROKEN.search(part.text)

@@ -31,22 +31,24 @@ _MOST = 8
 def exchanged(dialog: Dialog) -> Iterator[Finding]:
     """Values stand in the call and in the parameter that they were said for: calls of one turn take what was said
     together, and "from", "to" and the form of a value are not turned around."""
-    tools = {tool.name: tool for tool in dialog.tools}
-    at, asked = 0, [0]
+    tools = {tool.name: _pairs(tool) for tool in dialog.tools}
+    before = start = 0
     for place, call, said in calls_with_context(dialog):
         # What was asked since the last call belongs together: a question, and the answer to one asked back.
-        if said and len(said) != asked[-1]:
-            at, asked = asked[-1], [*asked, len(said)]
-        requests = [s.heard for s in said[at:] if s.role == "user"]
-        tool = tools.get(call.name)
-        pairs = _pairs(tool) if tool and len(call.arguments) > 1 else ()
+        if len(said) != before:
+            start, before = before, len(said)
+        is_first = place.endswith(".calls[0]")
+        pairs = tools.get(call.name, ()) if len(call.arguments) > 1 else ()
+        if not pairs and not is_first:
+            continue
+        requests = [s.heard for s in said[start:] if s.role == "user"]
         for pair in pairs if requests else ():
             a, b = call.arguments.get(pair.first), call.arguments.get(pair.second)
             if a is None or b is None or a == b or type(a) is not type(b):
                 continue
             if _turned_around(pair, a, b, requests):
                 yield f"{a!r} and {b!r} changed places", f"{place}.{pair.first}"
-        if place.endswith("].calls[0]"):
+        if is_first and requests:
             yield from _between_calls(place, dialog, requests)
 
 
@@ -59,16 +61,18 @@ class Place(NamedTuple):
 
 
 def _places(call: Call, words: str) -> list[Place]:
-    found = []
-    for path, value in leaves(call.arguments):
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-            continue
-        said = spoken(value if type(value) is str else str(value))
-        at = words.find(said) if len(said) > 3 else -1
-        if at >= 0 and words.find(said, at + 1) < 0:
-            found.append(Place(path, value, at))
-            if len(found) == _MOST:
-                break
+    found: list[Place] = []
+    for key, argument in call.arguments.items():
+        plain = type(argument) in (str, int, float)
+        for path, value in (("", argument),) if plain else leaves(argument):
+            if type(value) not in (str, int, float):
+                continue
+            said = spoken(value if type(value) is str else str(value))
+            at = words.find(said) if len(said) > 3 else -1
+            if at >= 0 and words.find(said, at + 1) < 0:
+                found.append(Place(f"{key}{path}", value, at))
+                if len(found) == _MOST:
+                    return found
     return found
 
 
@@ -76,7 +80,7 @@ def _between_calls(place: str, dialog: Dialog, requests: Sequence[Heard]) -> Ite
     """The first pair of calls of a turn whose arguments, as the request names them, cross and would not after one of
     each changed places."""
     calls = dialog.messages[int(place[9 : place.index("]")])].calls
-    if not 1 < len(calls) <= _MOST or not requests:
+    if not 1 < len(calls) <= _MOST or max(len(call.arguments) for call in calls) < 2:
         return
     words = requests[0].words if len(requests) == 1 else "".join(heard.words for heard in requests)
     places = [_places(call, words) for call in calls]

@@ -13,6 +13,9 @@ from data_gen.verification.experts import ExpertSettings, verify_with_experts
 from data_gen.verification.reviews import read_reviews
 from toolace.llm_settings import LlmSettings
 
+# our choice: of fewer dialogs half may well be bad.
+_ENOUGH = 10
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `toolace experts`."""
@@ -66,12 +69,18 @@ def table(counts: Mapping[str, Any]) -> str:
         f"{counts['in']} dialogs: {counts['kept']} kept, {counts['rejected']} rejected, "
         f"{counts['undecided']} undecided; {counts['tokens']} tokens"
     ]
+    harsh: list[str] = []
     for name, asked in counts["asked"].items():
         failed = counts["rules"].get(f"expert.{name}", 0)
         split = counts["disagreement"].get(name)
         votes = "" if split is None else f", votes split on {100 * split:.1f} %"
+        if asked >= _ENOUGH and 2 * failed > asked:
+            harsh.append(
+                f"{name} failed {failed} of {asked} that rules had kept; measure the model first (docs/verification.md)"
+            )
         lines.append(f"  {name}: asked about {asked}, failed {failed}, unheard {counts['unheard'].get(name, 0)}{votes}")
     lines += [f"  undecided {count}: {why}" for why, count in counts["reasons"].items()]
+    lines += harsh
     if counts["stopped"]:
         lines.append(f"stopped: {counts['stopped']}; run it again to go on")
     return "\n".join(lines)

@@ -65,8 +65,14 @@ _PERIODS = 16
 _TIMES = 4
 
 
+# Four words of a letter, and the blanks between them.
+_STUCK_CHARACTERS = 7
+
+
 def repeated(text: str) -> str:
     """The phrase of up to 16 words that stands four times in a row, or a sentence that is said again; else ""."""
+    if len(text) < _STUCK_CHARACTERS:
+        return ""
     words = text.split()
     again = len(words) - len(set(words))
     if again < _TIMES - 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_gen.verification.identity import remembered
+from data_gen.verification.identity import remembered, remembered_last
 from data_gen.verification.registry import CLARITY, Finding, rule
 from data_gen.verification.schemas import compile_once, properties_of, required_of
 from toolace.dialogs import Dialog
@@ -17,14 +17,22 @@ DESCRIPTION_CHARACTERS = 8
 @rule("tool.fields", CLARITY)
 def fields(dialog: Dialog) -> Iterator[Finding]:
     """A tool has a name on one line, and parameters that are an object whose required names are properties."""
-    for i, tool in enumerate(dialog.tools):
-        for evidence in _field_problems(tool):
+    for i, tool in _doubtful(dialog):
+        for evidence in _fields_wrong(tool):
             yield evidence, f"tools[{i}]"
 
 
+@remembered_last
+def _doubtful(dialog: Dialog) -> tuple[tuple[int, Tool], ...]:
+    """The tools that some rule on tools has something against, with their places."""
+    return tuple((i, tool) for i, tool in enumerate(dialog.tools) if not _is_fine(tool))
+
+
 @remembered
-def _field_problems(tool: Tool) -> tuple[str, ...]:
-    return tuple(_fields_wrong(tool))
+def _is_fine(tool: Tool) -> bool:
+    if any(True for _ in _fields_wrong(tool)) or not _says_something(tool):
+        return False
+    return not any(compile_once(part).problem for part in (tool.parameters, tool.returns) if part is not None)
 
 
 def _fields_wrong(tool: Tool) -> Iterator[str]:
@@ -53,12 +61,11 @@ def unique_names(dialog: Dialog) -> Iterator[Finding]:
 @rule("tool.described", CLARITY)
 def described(dialog: Dialog) -> Iterator[Finding]:
     """A tool says what it does, in words other than its name."""
-    for i, tool in enumerate(dialog.tools):
+    for i, tool in _doubtful(dialog):
         if not _says_something(tool):
             yield f"the description of {tool.name!r} is {tool.description.strip()!r}", f"tools[{i}].description"
 
 
-@remembered
 def _says_something(tool: Tool) -> bool:
     text = tool.description.strip()
     return len(text) >= DESCRIPTION_CHARACTERS and _letters(text) != _letters(tool.name)
@@ -71,7 +78,7 @@ def _letters(text: str) -> str:
 @rule("tool.schema", CLARITY)
 def schema(dialog: Dialog) -> Iterator[Finding]:
     """Parameters and results are valid JSON Schema 2020-12, with patterns that Python reads."""
-    for i, tool in enumerate(dialog.tools):
+    for i, tool in _doubtful(dialog):
         for part, definition in (("parameters", tool.parameters), ("returns", tool.returns)):
             problem = compile_once(definition).problem if definition is not None else ""
             if problem:

@@ -12,7 +12,7 @@ from llm_double import Body, LlmDouble
 
 from data_gen.verification.expert_questions import EXPERTS, VERDICT
 from data_gen.verification.experts import ExpertSettings, judge, verify_with_experts
-from data_gen.verification.experts_cli import app
+from data_gen.verification.experts_cli import app, table
 from data_gen.verification.judging import digest
 from data_gen.verification.ledger import Ledger
 from data_gen.verification.verify import verify_file
@@ -242,3 +242,10 @@ def test_the_command_prints_what_each_expert_did(folder: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert f"{len(ROWS)} dialogs: {len(ROWS)} kept" in printed
     assert f"consistency: asked about {len(ROWS)}, failed 0, unheard 0, votes split on 0.0 %" in printed
+
+
+def test_an_expert_that_fails_most_of_what_rules_had_kept_is_told() -> None:
+    counts = {"in": 12, "kept": 4, "rejected": 8, "undecided": 0, "tokens": 9, "asked": {"repetition": 12}}
+    rest = {"rules": {"expert.repetition": 8}, "disagreement": {}, "unheard": {}, "reasons": {}, "stopped": ""}
+    assert "repetition failed 8 of 12" in table({**counts, **rest})
+    assert "measure the model" not in table({**counts, **rest, "rules": {"expert.repetition": 6}})

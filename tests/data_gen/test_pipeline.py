@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from data_gen.settings import GenerateSettings, ToolSettings
 from data_gen.tool_synthesis.benchmark import benchmark_requests
 from data_gen.tool_synthesis.candidates import sampled
 from toolace import Dialog, InputError, Message, read_dialogs
+from toolace.llm_settings import LlmSettings
 from toolace.recipe import load_recipe
 from toolace.rows import read_json, read_rows, sha256
 from toolace.runs import Run
@@ -263,6 +265,21 @@ def test_a_service_gives_no_more_tools_than_allowed() -> None:
     counts = Counter((document.source["package"], document.title) for document in chosen)
     assert {package for package, _ in counts} == {"botocore", "google-api-python-client"}
     assert len(counts) >= 4 and set(counts.values()) <= {1, 2, 3, 4} and max(counts.values()) == 4
+
+
+def test_the_card_of_a_run_says_what_it_was_checked_against_and_how_to_make_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["toolace", "generate", "my recipe.yaml", "--out", "here"])
+    llm = LlmSettings("http://10.0.0.7/v1", "some-model", api_key_env="MY_KEY")
+    tools = replace(SMALL.tools, aws=0, google=0)
+    settings = replace(SMALL, tools=tools, dialogs=replace(SMALL.dialogs, count=30, llm=llm))
+    run_pipeline(Run(tmp_path / "run"), settings, 5)
+    card = (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "checked by rules and compared with benchmarks" in card and "| BFCL v4 |" in card
+    assert "toolace generate 'my recipe.yaml' --out FOLDER" in card
+    assert "count: 30" in card and "some-model" in card
+    assert "10.0.0.7" not in card and "MY_KEY" not in card  # the maker's servers are the maker's business
 
 
 def test_a_dialog_with_a_benchmark_question_is_moved_to_the_rejected_ones(tmp_path: Path) -> None:

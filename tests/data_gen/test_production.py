@@ -138,7 +138,7 @@ def test_a_harder_level_has_more_candidates_and_calls_and_a_simpler_one_fewer() 
         ("x", "Adds a day, and puts labels on it.", "add a day, and put labels on it"),
         ("x", "Tells how a poll stands now, with votes cast and state.", "find out how a poll stands now"),
         ("x", "Orders recipes by time and returns the first of them.", "order recipes by time"),
-        ("x", "Searches cruises by vessel, discipline and casts done.", "search cruises by vessel, discipline and casts done"),
+        ("x", "Finds cruises by discipline and casts done.", "find cruises by discipline and casts done"),
         ("x", "Voids a ticket that is no longer wanted.", "void a ticket that is no longer wanted"),
         ("get_custom_fields", "Custom Fields List.", "get custom fields"),
         ("subscriptions_rename", "The operation to rename it.", "rename subscriptions"),

@@ -13,7 +13,7 @@ from data_gen.dialog_generation import kinds
 from data_gen.dialog_generation.kinds import by_kind, kind_of
 from data_gen.dialog_generation.sentences import and_list
 from data_gen.dialog_generation.structures import draw_any
-from data_gen.dialog_generation.values import NoValue, Value, draw, drawable, fits
+from data_gen.dialog_generation.values import NoValue, Value, draw, drawable, fits, quoted_text
 from data_gen.verification.schemas import compile_schema
 
 KINDS = sorted({*kinds._book()["lists"], *kinds._book()["joined"], *kinds._MADE})

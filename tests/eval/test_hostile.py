@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from bfcl_answers import DATA, write_results
 
-from eval.bfcl import executable, simulation
+from eval.bfcl import bridge, executable, simulation
 from eval.bfcl.execution_guard import COSTS, inspect_call, inspect_formula
 from eval.bfcl.judging import Item
 from eval.bfcl.scoring import score_results
@@ -172,6 +172,7 @@ def test_numbers_that_would_keep_an_api_busy_for_minutes_are_refused_and_others_
 
 
 def test_costs_name_the_parameters_of_the_official_functions_in_their_order() -> None:
+    bridge.simulated_apis()  # decides where the package makes its folders
     from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.math_api import MathAPI
 
     for name, (parameters, _) in COSTS.items():

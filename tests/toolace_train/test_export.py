@@ -134,6 +134,19 @@ def test_a_second_export_does_nothing_and_a_damaged_file_is_made_again(run, expo
     assert not [path for path in exported.iterdir() if "making" in path.name]
 
 
+def test_a_gguf_of_other_weights_does_not_stay(base, tmp_path):
+    run = make_run(base, tmp_path / "run")
+    assert main(["export", str(run), "--gguf", "f16,q8_0"]) == 0
+    assert main(["export", str(run), "--gguf", "none"]) == 0
+    assert (run / "export" / "run-f16.gguf").exists()
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["stages"]["train"]["outputs"] = {"adapter/adapter_model.safetensors": "trained again"}
+    write_json(run / "manifest.json", manifest)
+    assert main(["export", str(run), "--gguf", "f16"]) == 0
+    assert [path.name for path in (run / "export").glob("*.gguf")] == ["run-f16.gguf"]
+    assert "q8_0" not in (run / "export" / "README.md").read_text()
+
+
 def test_a_killed_export_leaves_no_half_files_and_the_next_one_goes_on(base, tmp_path):
     run = make_run(base, tmp_path / "run")
     (run / "export" / ".making").mkdir(parents=True)
@@ -230,6 +243,19 @@ def test_a_full_disk_is_found_before_anything_is_written(base, tmp_path, monkeyp
     assert main(["export", str(run)]) == 2
     assert "GB are free" in capsys.readouterr().err
     assert not list((run / "export").glob("*.safetensors"))
+
+
+def test_a_model_without_a_gguf_here_is_exported_without_one_unless_one_is_asked_for(base, tmp_path, capsys):
+    other = tmp_path / "base"
+    shutil.copytree(base, other)
+    run = make_run(other, tmp_path / "run")
+    config = json.loads((other / "config.json").read_text())
+    write_json(other / "config.json", {**config, "model_type": "mistral"})
+    assert main(["export", str(run), "--gguf", "f16"]) == 2
+    assert "convert_hf_to_gguf.py" in capsys.readouterr().err and not list((run / "export").glob("*.safetensors"))
+    assert main(["export", str(run)]) == 0
+    assert "note: no GGUF" in capsys.readouterr().err
+    assert "llama-server" not in (run / "export" / "README.md").read_text()
 
 
 def test_a_base_quantised_on_disk_is_refused(base, tmp_path, capsys):

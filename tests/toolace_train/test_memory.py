@@ -171,6 +171,8 @@ def test_devices_share_what_their_layout_says(lora):
     at = {name: estimate_memory(parameters, numbers, 4096, 1024, layout) for name, layout in LAYOUTS.items()}
     assert at["multi_gpu"].gradients == 2 * at["single_gpu"].gradients
     assert at["zero2"].weights == at["single_gpu"].weights > at["zero3"].weights
+    whole = 0 if lora else 2 * (parameters.linear / 32 + parameters.base - parameters.linear)
+    assert at["fsdp2"].gradients == pytest.approx(4 * parameters.trained / 8 + whole)
     assert at["fsdp2"].optimiser == pytest.approx(8 * parameters.trained / 8)
     assert at["zero3"].optimiser == pytest.approx(12 * parameters.trained / 8)
     alone = Layout("fsdp2", 1, "fsdp", weights=True, gradients=True, optimiser=True)

@@ -13,7 +13,7 @@ from toolace_train.local_answers import LocalModel
 from toolace_train.prompts import prompts_of, spread
 from toolace_train.serve_check import RowCheck, compare_prompts, first_gap, summary
 from toolace_train.server_process import serving
-from toolace_train.servers import Connection, find_server
+from toolace_train.servers import Connection, as_sent, find_server
 from toolace_train.tuned import read_tuned
 
 LLAMA_SERVER = os.environ.get("TOOLACE_LLAMA_SERVER")
@@ -279,6 +279,15 @@ def test_a_server_that_is_never_ready_is_ended():
     assert time.monotonic() - started < 20
 
 
+def test_arguments_of_calls_are_sent_as_text():
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"city": "Zürich"}}}
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    sent = as_sent(messages)
+    assert sent[0] == messages[0]
+    assert sent[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"city": "Zürich"}'}
+    assert call["function"]["arguments"] == {"city": "Zürich"}
+
+
 def test_kinds_of_server_are_told_apart(local):
     for kind in ("llama.cpp", "vllm", "transformers"):
         with Double(kind, local) as server:
@@ -301,3 +310,25 @@ def test_llama_cpp_s_server_shows_the_trained_prompt_token_by_token(run, capsys)
     assert main(["serve-check", str(run), *words]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["proof"] == "tokens" and result["prompts_equal"] == result["answers_equal"] == 6
+
+
+@pytest.mark.skipif(not LLAMA_SERVER, reason="set TOOLACE_LLAMA_SERVER to llama.cpp's llama-server")
+def test_a_first_token_that_template_and_tokenizer_both_write_is_served_once(tmp_path, capsys):
+    """Llama 3's tokenizer begins every text with a token that its chat template writes too."""
+    base = make_small_model(tmp_path / "base")
+    first = {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    single = [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, text]
+    processor = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {first["id"]: first}}
+    tokenizer = json.loads((base / "tokenizer.json").read_text())
+    (base / "tokenizer.json").write_text(json.dumps({**tokenizer, "post_processor": processor}))
+    config = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps({**config, "bos_token": "<|endoftext|>"}))
+    template = (base / "chat_template.jinja").read_text()
+    (base / "chat_template.jinja").write_text("{{ bos_token }}" + template)
+    run = make_run(base, tmp_path / "run", dtype="float32")
+    assert main(["export", str(run)]) == 0
+    assert next(iter(prompts_of(read_tuned(run).data, run / "export", None))).ids[:2] == [0, 1]
+    capsys.readouterr()
+    words = ["--server", "llama.cpp", "--binary", LLAMA_SERVER, "--n", "2", "--max_new_tokens", "4", "--json"]
+    assert main(["serve-check", str(run), *words]) == 0, capsys.readouterr().out

@@ -14,7 +14,7 @@ from tiny_llama import make_tiny_llama, write_recipe, write_training_rows
 from toolace.errors import InputError
 from toolace.recipe import load_recipe
 from toolace.rows import read_rows
-from toolace_train.sft import last_checkpoint, sft_config
+from toolace_train.sft import sft_config, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,22 +56,35 @@ def test_a_run_leaves_an_adapter_with_the_stock_tokenizer_and_a_second_run_does_
     assert (adapter / "adapter_model.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_weights(tmp_path, model_folder):
-    data = write_training_rows(tmp_path / "train.jsonl", 40)
-    whole = tmp_path / "whole"
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_loss_and_weights(tmp_path, model_folder):
+    """With dropout, accumulation, two passes, a log interval that no checkpoint fits, and held-out rows in one of them.
+
+    What is measured on the side must not change what is learnt, so only the killed run measures it often.
+    """
+    data = write_training_rows(tmp_path / "train.jsonl", 43)
+    words = {
+        "lora.lora_dropout": 0.2,
+        "data.global_batch_size": 4,
+        "train.num_train_epochs": 2,
+        "train.logging_steps": 3,
+        "monitor.held_out": 3,
+        "monitor.max_new_tokens": 4,
+    }
+    flags = [f"--{key}={value}" for key, value in words.items()]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
-    undisturbed = write_recipe(whole, model_folder, data, share=False)
-    assert run(undisturbed).returncode == 0
-    killed = tmp_path / "killed"
     killed.mkdir()
-    recipe = write_recipe(killed, model_folder, data, share=False)
+    recipe = load_recipe(write_recipe(whole, model_folder, data, share=False), [*flags, "--monitor.every_steps=1000"])
+    assert train(recipe, str(model_folder)) == 0
+    path = write_recipe(killed, model_folder, data, share=False)
+    command = [sys.executable, path, *flags, "--monitor.every_steps=2"]
     process = subprocess.Popen(
-        [sys.executable, recipe], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
     )
     checkpoints = killed / "run" / "train"
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        if list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+    while process.poll() is None:
+        # In the second pass, which has another order.
+        if list(checkpoints.glob("checkpoint-1[24]/trainer_state.json")):
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.002)
@@ -79,23 +92,59 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_weights
     assert process.returncode == -signal.SIGKILL and not (killed / "run" / "adapter").exists()
     # A kill while a checkpoint was written leaves half of one.
     (checkpoints / "checkpoint-9999").mkdir()
-    done = run(recipe)
-    assert done.returncode == 0, done.stderr
-    assert [row["step"] for row in log_of(killed / "run")] == list(range(1, 21))
+    assert train(load_recipe(path, [*flags, "--monitor.every_steps=2"]), str(model_folder)) == 0
+    wanted, found = log_of(whole / "run"), log_of(killed / "run")
+    assert [row["step"] for row in wanted] == [2, 3, 4, 6, 8, 9, 10, 12, 14, 15, 16, 18, 20]
+    assert [row["step"] for row in found] == [row["step"] for row in wanted]
+    for one, other in zip(wanted, found, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-6)
+        assert other["num_tokens"] == one["num_tokens"]
+    assert [row["step"] for row in found if "held_out_call_accuracy" in row] == list(range(2, 21, 2))
+    assert [row["step"] for row in wanted if "held_out_call_accuracy" in row] == [20]
     name = "adapter/adapter_model.safetensors"
-    wanted, found = load_file(whole / "run" / name), load_file(killed / "run" / name)
-    for key, value in wanted.items():
-        torch.testing.assert_close(found[key], value, rtol=0, atol=1e-6)
+    left, right = load_file(whole / "run" / name), load_file(killed / "run" / name)
+    for key, value in left.items():
+        torch.testing.assert_close(right[key], value, rtol=0, atol=1e-6)
 
 
-def test_checkpoints_of_another_run_are_not_continued(tmp_path):
-    checkpoint = tmp_path / "checkpoint-4"
-    checkpoint.mkdir(parents=True)
-    (checkpoint / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(tmp_path, "this run") is None and not checkpoint.exists()
-    checkpoint.mkdir()
-    (checkpoint / "trainer_state.json").write_text("{}")
-    assert last_checkpoint(tmp_path, "this run") == str(checkpoint)
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(tmp_path, model_folder, capsys):
+    data = write_training_rows(tmp_path / "train.jsonl", 8)
+    path = write_recipe(tmp_path, model_folder, data, share=False)
+    recipe = load_recipe(path, ["--train.learning_rate=1e30", "--train.save_steps=1", "--train.max_grad_norm=0"])
+    assert train(recipe, str(model_folder)) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("toolace:")]
+    assert "step 2: the loss is nan, rows: " in line and "train.jsonl (train-" in line
+    stopped = json.loads((tmp_path / "run" / "train" / "stopped.json").read_text())
+    assert stopped["step"] == 2 and len(stopped["rows"]) == 2
+    # The step before it was sane, and is the last that was kept.
+    assert [path.name for path in (tmp_path / "run" / "train").glob("checkpoint-*")] == ["checkpoint-1"]
+    assert not (tmp_path / "run" / "adapter").exists()
+
+
+def test_tensorboard_gets_what_the_log_gets(tmp_path, model_folder, capsys):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    data = write_training_rows(tmp_path / "train.jsonl", 8)
+    path = write_recipe(tmp_path, model_folder, data)
+    flags = [
+        "--train.report_to=tensorboard",
+        "--monitor.held_out=2",
+        "--monitor.max_new_tokens=2",
+        "--train.max_steps=1",
+    ]
+    assert train(load_recipe(path, flags), str(model_folder)) == 0
+    [events] = (tmp_path / "run" / "train" / "runs").rglob("events.*")
+    board = EventAccumulator(str(events))
+    board.Reload()
+    tags = board.Tags()["scalars"]
+    [row] = log_of(tmp_path / "run")
+    wanted = ("loss", "learning_rate", "tokens_per_second", "trained_share", "memory_gib", "peak_memory_gib")
+    for key in (*wanted, "seconds_left", "held_out_call_accuracy", "mean_token_accuracy"):
+        assert f"train/{key}" in tags and key in row
+    assert 0 < row["trained_share"] < 1 and 0 < row["memory_gib"] <= row["peak_memory_gib"] * 1.01
+    output = capsys.readouterr()
+    assert "2 held out with 2 turns" in output.out
+    assert "step 1 of 1, loss " in output.err and "calls right 0.0 %" in output.err
 
 
 @pytest.mark.parametrize(
@@ -104,6 +153,9 @@ def test_checkpoints_of_another_run_are_not_continued(tmp_path):
         (["--train.learning_rat", "1"], "unknown key 'learning_rat'. Did you mean 'learning_rate'?"),
         (["--lora.rank", "4"], "unknown key 'rank'"),
         (["--train.max_length", "64"], "use data.max_length"),
+        (["--data.global_batch_size", "3", "--train.per_device_train_batch_size", "2"], "is no multiple of 2 a device"),
+        (["--monitor.held_out", "2"], "2 rows cannot be set aside from 2"),
+        (["--monitor.every_step", "2"], "Did you mean 'every_steps'?"),
         (["--train.lr_scheduler_type", "wavy"], "SFTConfig refuses it"),
         (["--data.files", "[nowhere.jsonl]"], "nowhere.jsonl: no such file of training rows"),
         (["--model.model_name_or_path", "./nowhere"], "./nowhere: is neither a folder nor a hub id"),

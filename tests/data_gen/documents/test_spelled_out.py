@@ -135,3 +135,15 @@ def test_the_pages_of_an_answer_are_no_parameters(name: str) -> None:
     body = {"type": "object", "properties": {"author": dict(TEXT), name: {"type": "integer"}}}
     assert set(operation([shelf], body)["properties"]) == {"shelf", "author"}
     assert name in operation([shelf], {**body, "required": [name]})["properties"], "what must be given is kept"
+
+
+def test_the_callers_own_credentials_are_known_by_their_description() -> None:
+    secret = {"type": "string", "description": "Your Plaid API `secret`. It is required and may be given in a header."}
+    body = {
+        "type": "object",
+        "properties": {"secret": secret, "company": dict(TEXT)},
+        "required": ["company", "secret"],
+    }
+    assert set(operation([], body)["properties"]) == {"company"}
+    named = {"name": "id", "in": "query", "schema": TEXT, "description": "Your API client_id, from the dashboard."}
+    assert "id" not in operation([named], {"type": "object", "properties": {"company": dict(TEXT)}})["properties"]
