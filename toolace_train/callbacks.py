@@ -41,10 +41,10 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Opens the file, without the steps that will be done again."""
-        before: list[Mapping[str, Any]] = []
+        before: list[dict[str, Any]] = []
         if self.path.exists() and state.is_world_process_zero:
             RowLog(self.path, key="step").close()  # cuts a torn last line off
-            before = [row for _, row in read_rows(self.path) if row["step"] <= state.global_step]
+            before = [dict(row) for _, row in read_rows(self.path) if row["step"] <= state.global_step]
             write_rows(self.path, before)
         if state.is_world_process_zero:
             self.log = RowLog(self.path, key="step")

@@ -203,9 +203,9 @@ def _trainer(
     held: HeldOut,
     arguments: Any,
 ) -> Any:
-    from transformers import PrinterCallback, set_seed
+    from transformers import AutoConfig, PrinterCallback, set_seed
 
-    from toolace_train.attention import NAME, attention_for
+    from toolace_train.attention import NAME, attention_for, is_plain
     from toolace_train.callbacks import EpochOrder, HeldOutScore, LogFile, ProgressLine
     from toolace_train.nan_stop import NanStop
     from toolace_train.step_order import RowCollator
@@ -214,7 +214,8 @@ def _trainer(
     steady_memory()
     use_all_cores()
     set_seed(recipe.seed)  # the adapter's first weights are drawn when the model is wrapped
-    attention = attention_for(settings.attn_implementation, data.share_prefix)
+    plain = is_plain(AutoConfig.from_pretrained(folder))
+    attention = attention_for(settings.attn_implementation, data.share_prefix, plain)
     model = load_model(settings, folder, attention, recipe.mapping("quantization"))
     trainer = ToolaceTrainer(
         model=model,

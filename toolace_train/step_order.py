@@ -23,7 +23,7 @@ from toolace_train.sequences import TreeCollator
 FILLER_TOKENS = 2  # the shortest sequence a model takes without special cases
 
 
-class Sequences(Dataset):  # type: ignore[type-arg]
+class Sequences(Dataset):  # type: ignore[misc]
     """The training sequences by number, each with its number as `row`; the number after the last is a filler.
 
     A filler has no trained token: it stands where a step has fewer sequences than the devices can take at once.
@@ -42,7 +42,7 @@ class Sequences(Dataset):  # type: ignore[type-arg]
         return {**self.rows[number], "row": number}
 
 
-class StepOrder(Sampler):  # type: ignore[type-arg]
+class StepOrder(Sampler):  # type: ignore[misc]
     """Yields the numbers of sequences, `per_device` of them a micro-batch, micro-batches dealt to devices in turn.
 
     Args:

@@ -19,7 +19,7 @@ from toolace.formats import from_any
 from toolace.openai_messages import plain_message
 from toolace.turn_masks import with_flags
 
-_MOST = 16_384
+_MOST = 32_768
 
 
 def read_dialog(row: Any) -> Dialog:

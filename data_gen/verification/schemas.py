@@ -19,7 +19,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 
 from data_gen.verification.formats import FORMAT_CHECKER
-from data_gen.verification.identity import remembered
+from data_gen.verification.identity import lazy, remembered
 from data_gen.verification.patterns import compiled, matches
 from data_gen.verification.plain_checks import Check, compile_check, never
 
@@ -118,29 +118,39 @@ class CompiledSchema:
 
     Attributes:
         problem: why the schema itself is unusable; empty when it is a valid schema.
-        surely_fits: a quick check; True means that a value is JSON and has no errors, False that it may have some.
+        surely_fits: True means that a value is JSON and has no errors, False that it may have some.
     """
 
     def __init__(self, schema: Mapping[str, Any], text: str) -> None:
         self.schema = schema
         self.problem = "" if _plainly_valid(schema, 0) else _meta_problem(schema, text)
+        self._refers = '"$ref"' in text
         self._left: list[int] | None = None
+
+    # Most tools of a data set are offered and never called: what judges values is made for the first value.
+
+    @lazy
+    def surely_fits(self) -> Check:
+        """The quick check of this schema."""
+        return never if self.problem else compile_check(self.schema)
+
+    @lazy
+    def _validator(self) -> Any:
         kind: Any = _Validator
-        if '"$ref"' in text:
+        if self._refers:
             follow, self._left = _counted_reference()
             kind = _extend(_Validator, {"$ref": follow})
-        self._validator = kind(schema, format_checker=FORMAT_CHECKER, registry=Registry())
-        self.surely_fits: Check = never if self.problem else compile_check(schema)
+        return kind(self.schema, format_checker=FORMAT_CHECKER, registry=Registry())
 
     def errors(self, value: Any) -> list[tuple[tuple[Any, ...], str, str]]:
         """What is wrong with a JSON value: (path to it, keyword that fails, one line of evidence); at most 20."""
         if self.problem or self.surely_fits(value):
             return []
+        validator, found = self._validator, []
         if self._left is not None:
             self._left[0] = REFERENCE_LIMIT
-        found = []
         try:
-            for error in self._validator.iter_errors(value):
+            for error in validator.iter_errors(value):
                 found.append((tuple(error.absolute_path), str(error.validator), error.message))
                 if len(found) == ERROR_LIMIT:
                     break
@@ -164,7 +174,7 @@ def compile_once(schema: Any) -> CompiledSchema:
     return compile_schema(schema)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def _compiled(text: str) -> CompiledSchema:
     if len(text) > SCHEMA_CHARACTERS:
         return _unusable(f"has {len(text)} characters, more than {SCHEMA_CHARACTERS}")
