@@ -4,8 +4,8 @@
 
 The sides take turns, each in a process of its own. `padded` and `packed` are TRL's own SFTTrainer, which `trl sft`
 starts, with the two settings that are its fastest on a CPU: float32 weights under bf16 autocast, 4 rows a batch; and
-bf16 weights, rows packed (bfd), one pack a batch. `ours` is a recipe as `accelerate launch` runs it. padded and ours see
-the same rows in every step, so their losses must agree. `shared` is ours on rows of which `--per_tool_list` have a
+bf16 weights, rows packed (bfd), one pack a batch. `ours` is a recipe as `accelerate launch` runs it. padded and ours
+see the same rows in every step, so their losses must agree. `shared` is ours on rows of which `--per_tool_list` have a
 system prompt in common, computed once; its tokens are counted as if every row had been computed alone.
 
 The first two steps of each process are not timed. Tokens are those of the rows, without padding. The bound is the
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,7 @@ def plain(arguments: argparse.Namespace) -> dict[str, Any]:
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
     return {
         "tokens": list(differences([entry["num_tokens"] for entry in log])),
-        "seconds": [0.0, *(b - a for a, b in zip(times, times[1:], strict=False))],
+        "seconds": [0.0, *(b - a for a, b in pairwise(times))],
         "loss": [entry["loss"] for entry in log],
         "memory": memory,
         "peak": peak_memory(),

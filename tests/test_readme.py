@@ -48,7 +48,7 @@ def test_the_recipes_of_launch_commands_are_there(command):
 def test_every_command_of_the_table_is_one_of_the_cli():
     from toolace.cli import COMMANDS as KNOWN
 
-    named = set(re.findall(r"`toolace (\w+)", README))
+    named = set(re.findall(r"`toolace ([\w-]+)", README))
     assert named <= set(KNOWN) and len(named) >= 9
 
 

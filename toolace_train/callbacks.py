@@ -51,10 +51,10 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
         self.trainer.meter.begin(state.global_step, float(before[-1].get("num_tokens", 0)) if before else 0.0)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Now and then hands unused memory back; has every checkpoint logged."""
+        """Now and then hands unused memory back; has every checkpoint and the last step logged."""
         if state.global_step % TRIM_EVERY == 0:
             give_back_memory()
-        control.should_log = control.should_log or control.should_save
+        control.should_log = control.should_log or control.should_save or state.global_step >= state.max_steps
 
     def on_log(
         self,
@@ -77,8 +77,9 @@ class ProgressLine(TrainerCallback):  # type: ignore[misc]
         self.last, self.width = float("-inf"), 0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Shows the step that is done."""
-        self._show(state)
+        """Shows the step that is done; the last one is shown when its figures are there."""
+        if state.global_step < state.max_steps:
+            self._show(state)
 
     def on_log(
         self,
@@ -125,8 +126,14 @@ def progress_line(step: int, steps: int, facts: Mapping[str, float]) -> str:
             parts.append(f"{words} {100 * facts[key]:.1f} %")
     left = facts.get("seconds_left", 0.0)
     if step < steps:
-        parts.append(f"{left / 3600:.1f} h left" if left >= 5400 else f"{left / 60:.0f} min left")
+        parts.append(f"{_duration(left)} left")
     return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 class EpochOrder(TrainerCallback):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import shutil
 import sys
 import time
@@ -56,6 +57,7 @@ def train(recipe: Recipe, folder: str) -> int:
     transformers_logging.set_verbosity_warning()
     transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # on a CPU it regrets a kernel that is not installed
     try:
         check_devices(recipe)
         arguments, run = sft_config(recipe), Run(recipe.out)
@@ -149,7 +151,9 @@ def sft_config(recipe: Recipe) -> Any:
     import torch
     from trl import SFTConfig
 
-    values = recipe.mapping("train")
+    written = recipe.mapping("train")
+    # YAML reads `save_strategy: no` as false.
+    values = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in written.items()}
     where = f"{recipe.path}: train"
     check_training_values(recipe)
     if not torch.cuda.is_available():
@@ -160,6 +164,7 @@ def sft_config(recipe: Recipe) -> Any:
         "bf16": False,
         "report_to": "tensorboard",
         "disable_tqdm": True,  # callbacks.ProgressLine is the one progress line
+        "ddp_find_unused_parameters": False,  # there are none, and looking for them costs a pass over the graph
         "logging_nan_inf_filter": False,  # such a step stops the run (nan_stop.py)
         "dataloader_pin_memory": False,
         "per_device_train_batch_size": 1,  # a micro-batch is one flattened row; schedule.py counts on the same
@@ -240,6 +245,8 @@ def _trainer(
 
 def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
     """Adapter (or weights) and the model's own tokenizer files, byte for byte."""
+    if trainer.is_fsdp_enabled:  # checkpoints are in parts; what a server loads is whole
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(target))
     if not trainer.is_world_process_zero():
         return

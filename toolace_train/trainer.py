@@ -19,7 +19,7 @@ from trl import SFTTrainer
 
 from toolace_train.rendering import IGNORED
 from toolace_train.run_meter import RunMeter
-from toolace_train.step_order import Sequences, StepOrder
+from toolace_train.step_order import FILLER_TOKENS, Sequences, StepOrder
 
 
 class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
@@ -95,7 +95,9 @@ class ToolaceTrainer(SFTTrainer):  # type: ignore[misc]
             # DDP averages gradients over ranks, but the count above is already the sum over ranks.
             loss = loss * self.accelerator.num_processes
         if model.training:
-            self.meter.note(labels.numel(), len(targets), (logits.argmax(-1) == targets).sum())
+            fillers = self.args.per_device_train_batch_size - len(inputs["rows"])
+            tokens = labels.numel() - fillers * FILLER_TOKENS
+            self.meter.note(tokens, len(targets), (logits.argmax(-1) == targets).sum())
             self.step_losses.append(loss.detach())
             self.step_rows.append(inputs["rows"])
         return (loss, outputs) if return_outputs else loss

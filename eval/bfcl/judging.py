@@ -16,7 +16,6 @@ from eval.bfcl import bridge, executable
 from eval.bfcl.bridge import Undecodable
 from eval.bfcl.categories import AGENTIC, AST, EXECUTABLE, MULTI_TURN, RELEVANCE, Category, category
 from eval.bfcl.protocols import Protocol, find_protocol
-from toolace.calls import parse_calls
 from toolace.rows import Row
 
 MAX_ERROR = 1_000  # characters kept of each message: an error may quote the whole of a model's text
@@ -73,9 +72,15 @@ def judge(item: Item) -> Row:
     """The verdict on an answer."""
     verdict = _judge(item)
     if item.native and isinstance(item.result, str) and item.kind.kind not in (MULTI_TURN, AGENTIC):
-        parsed = parse_calls(item.result)
-        return {**verdict, "calls_in_text": True} if parsed.calls and parsed.bracketed else verdict
+        return {**verdict, "calls_in_text": True} if _holds_calls(item.result) else verdict
     return verdict
+
+
+def _holds_calls(text: str) -> bool:
+    from toolace.calls import parse_calls  # not at the top: the child process has no use for it
+
+    parsed = parse_calls(text)
+    return bool(parsed.calls) and bool(parsed.bracketed)
 
 
 def _judge(item: Item) -> Row:
@@ -242,8 +247,7 @@ def attempts_call(text: str, functions: Iterable[Mapping[str, Any]]) -> bool:
             return True
         if re.search(rf"""["'](?:name|function)["']\s*:\s*["']{name}["']""", text):
             return True
-    parsed = parse_calls(text)
-    return bool(parsed.calls) and bool(parsed.bracketed)
+    return _holds_calls(text)
 
 
 def valid() -> Row:
