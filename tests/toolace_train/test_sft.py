@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from tiny_llama import make_tiny_llama, write_recipe, write_training_rows
 
 from toolace.errors import InputError
+from toolace.launch import guarded
 from toolace.recipe import load_recipe
 from toolace.rows import read_rows
+from toolace_train.cli import launch
 from toolace_train.sft import sft_config, train
 
 ROOT = Path(__file__).parents[2]
@@ -161,13 +163,12 @@ def test_tensorboard_gets_what_the_log_gets(tmp_path, model_folder, capsys):
         (["--model.model_name_or_path", "./nowhere"], "./nowhere: is neither a folder nor a hub id"),
     ],
 )
-def test_bad_input_is_one_line_and_code_2(tmp_path, model_folder, words, message):
+def test_bad_input_is_one_line_and_code_2(tmp_path, model_folder, capsys, words, message):
     data = write_training_rows(tmp_path / "train.jsonl", 2)
-    done = run(write_recipe(tmp_path, model_folder, data), *words)
-    lines = [line for line in done.stderr.splitlines() if line.startswith("toolace:")]
-    assert done.returncode == 2, done.stderr
+    path = write_recipe(tmp_path, model_folder, data)
+    assert guarded(launch, [str(path), *words]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("toolace:")]
     assert len(lines) == 1 and message in lines[0]
-    assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "adapter").exists()
 
 
