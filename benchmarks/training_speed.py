@@ -236,11 +236,14 @@ def report(found: dict[str, list[dict[str, Any]]], folder: Path, arguments: argp
         spread = ", ".join(f"{rate:.0f}" for rate in each)
         peak = max(run["peak"] for run in runs)
         print(f"{side:8}{rates[side]:10.0f}{spread:>20}{peak:10.2f}{f'{first:.2f} and {last:.2f}':>30}{loss:12.4f}")
-    theirs = {side: rate for side, rate in rates.items() if side in ("padded", "packed")}
-    if theirs and "ours" in rates:
-        best = max(theirs, key=lambda side: theirs[side])
-        print(f"ours is {rates['ours'] / theirs[best]:.2f} times plain TRL's best ({best})", end="")
-        print(f"; with shared prompts {rates['shared'] / theirs[best]:.2f} times" if "shared" in rates else "")
+    for theirs in ("padded", "packed"):
+        ratios = [
+            f"{side} {rates[side] / rates[theirs]:.2f} times"
+            for side in ("ours", "shared")
+            if side in rates and theirs in rates
+        ]
+        if ratios:
+            print(f"of plain TRL, {theirs}: {', '.join(ratios)}")
     if "padded" in found and "ours" in found:
         pairs = zip(found["padded"][0]["loss"], found["ours"][0]["loss"], strict=True)
         print(f"largest difference of a step's loss, padded and ours: {max(abs(a - b) for a, b in pairs):.4f}")
