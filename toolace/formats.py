@@ -26,6 +26,7 @@ from toolace.calls import parse_calls, render_calls
 from toolace.dialogs import Dialog, Message
 from toolace.errors import InputError
 from toolace.openai_messages import plain_message
+from toolace.pair_rows import from_pair, is_pair
 from toolace.prompt import DEFAULT_PROMPT, STYLES, read_system, write_system, write_tools
 from toolace.rows import read_json, read_rows
 from toolace.turn_masks import masked_ordinals, with_flags
@@ -176,7 +177,9 @@ def detect(row: Any) -> Format:
         return FORMATS["trl"]
     if not isinstance(row, Mapping) or "conversations" not in row:
         seen = f"the columns {', '.join(map(str, row)) or 'none'}" if isinstance(row, Mapping) else type(row).__name__
-        fix = "Give rows with messages or conversations (toolace, trl, sharegpt, hermes)."
+        fix = (
+            "Give rows with messages, conversations (toolace, trl, sharegpt, hermes), or query, answers, tools (xLAM)."
+        )
         raise InputError(f"a row with {seen} is no dialog", fix=fix)
     turns = decoded(row["conversations"], "conversations")
     turns = [turn for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
@@ -187,11 +190,13 @@ def detect(row: Any) -> Format:
 
 
 def from_any(row: Any) -> Dialog:
-    """Reads a row of any of the formats, or a canonical Dialog.
+    """Reads a row of any of the formats, a canonical Dialog, or a row of xLAM / APIGen or Glaive.
 
     Raises:
         InputError: the row is none of them, or is broken.
     """
+    if is_pair(row):
+        return from_pair(row)
     return with_flags(detect(row).from_row(row), row)
 
 

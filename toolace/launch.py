@@ -100,8 +100,10 @@ def _end_as_the_child_did(kind: type[BaseException], error: BaseException, trace
 
 
 def _child_exit_code(error: BaseException) -> int | None:
-    if isinstance(error, subprocess.CalledProcessError) and error.returncode in (BAD_INPUT, 130):
-        return error.returncode
+    """The code of the failed child, or of the first of several; None for one that died of a signal, unheard."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return error.returncode if error.returncode > 0 else None
     failures = getattr(error, "failures", None)  # torch.distributed.elastic's ChildFailedError
     codes = {failure.exitcode for failure in failures.values()} if isinstance(failures, dict) else set()
-    return BAD_INPUT if codes and codes <= {BAD_INPUT, -15} and BAD_INPUT in codes else None
+    said = sorted(codes - {-15})  # -15: ended by the launcher, because another had failed
+    return said[-1] if said and said[0] > 0 else None

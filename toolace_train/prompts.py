@@ -10,7 +10,7 @@ from typing import Any
 from toolace.errors import InputError
 from toolace.formats import read_any
 from toolace_train.model import load_tokenizer
-from toolace_train.rendering import IGNORED, DialogRenderer, Renderer, Unrenderable
+from toolace_train.rendering import IGNORED, DialogRenderer, Renderer
 from toolace_train.settings import DataSettings
 
 
@@ -53,7 +53,7 @@ def prompts_of(data: DataSettings, model: Path, files: Sequence[str | Path] | No
             source = f"{file} ({dialog.id})"
             try:
                 rendered = renderer.render(dialog, source)[-1]
-            except Unrenderable:
+            except InputError:  # `Unrenderable`, or a row that the toolace form cannot hold
                 continue
             if len(rendered.input_ids) > data.max_length:
                 continue

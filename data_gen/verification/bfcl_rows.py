@@ -21,11 +21,11 @@ from typing import Any
 from data_gen.verification.bfcl_turns import functions_of, written_calls
 from data_gen.verification.grounding import is_grounded
 from data_gen.verification.heard import Heard
-from data_gen.verification.pair_rows import NO_CALL
 from data_gen.verification.schemas import compile_schema, properties_of, required_of
 from data_gen.verification.text import leaves
 from toolace import Call, Dialog, InputError, Message, Tool
 from toolace.dialogs import number_calls
+from toolace.pair_rows import NO_CALL
 from toolace.rows import read_rows
 
 

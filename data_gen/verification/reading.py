@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from data_gen.verification.bfcl_rows import from_bfcl, is_bfcl
-from data_gen.verification.pair_rows import from_pair, is_pair
 from toolace import Dialog, InputError, Message, Tool
 from toolace.dialogs import number_calls
 from toolace.formats import from_any
@@ -23,7 +22,7 @@ _MOST = 32_768
 
 
 def read_dialog(row: Any) -> Dialog:
-    """A row as a dialog: every format of `toolace convert`, xLAM / APIGen rows, BFCL questions with their answers.
+    """A row as a dialog: every form `toolace.formats` reads, BFCL questions with their answers.
 
     Raises:
         InputError: the row is none of them, or is broken.
@@ -31,8 +30,6 @@ def read_dialog(row: Any) -> Dialog:
     """
     if is_bfcl(row):
         return from_bfcl(row)
-    if is_pair(row):
-        return from_pair(row)
     if not isinstance(row, Mapping):
         return from_any(row)
     if isinstance(row.get("functions"), list) and not row.get("tools") and "messages" in row:

@@ -11,12 +11,12 @@ from data_gen.tool_synthesis.benchmark import data_folder
 from data_gen.verification.bfcl_rows import answers_beside, from_bfcl, is_answered
 from data_gen.verification.judging import digest
 from data_gen.verification.ledger import Ledger
-from data_gen.verification.pair_rows import python_type
 from data_gen.verification.reading import read_dialog
 from data_gen.verification.rules import check_all
 from data_gen.verification.verify import app, verify_file
 from toolace import Call, Dialog, InputError
 from toolace.formats import FORMATS, from_any
+from toolace.pair_rows import python_type
 from toolace.rows import read_rows
 
 

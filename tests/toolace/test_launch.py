@@ -135,17 +135,19 @@ class Failed(Exception):
     [
         (subprocess.CalledProcessError(2, "x"), 2),
         (subprocess.CalledProcessError(130, "x"), 130),
-        (subprocess.CalledProcessError(1, "x"), None),
+        (subprocess.CalledProcessError(1, "x"), 1),
         (subprocess.CalledProcessError(-9, "x"), None),
         (Failed(2), 2),
         (Failed(2, -15), 2),
-        (Failed(2, 1), None),
+        (Failed(1), 1),
+        (Failed(2, 1), 2),
+        (Failed(1, -9), None),
         (Failed(-15), None),
         (Failed(), None),
         (ValueError("x"), None),
     ],
 )
-def test_only_bad_input_and_ctrl_c_of_the_child_are_taken_over(error: BaseException, code: int | None) -> None:
+def test_what_the_child_has_said_is_not_said_again(error: BaseException, code: int | None) -> None:
     assert _child_exit_code(error) == code
 
 

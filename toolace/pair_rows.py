@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolace import Call, Dialog, InputError, Message, Tool
-from toolace.dialogs import number_calls, read_call
+from toolace.calls import Call
+from toolace.dialogs import Dialog, Message, number_calls, read_call
+from toolace.errors import InputError
 from toolace.literals import LiteralReader, Unreadable
 from toolace.prompt import read_json_text
+from toolace.tools import Tool
 from toolace.turns import decoded
 
 # Rows whose gold is "no call" give no words for it; a dialog needs some.
