@@ -30,7 +30,7 @@ from toolace.rows import strict_json
 
 # Marks the file as ours to SQLite ("tace"), and the shape of its table.
 APPLICATION_ID = 0x74616365
-VERSION = 1
+VERSION = 2
 _BATCH = 1_000
 
 _TABLE = """CREATE TABLE answers (
@@ -46,23 +46,21 @@ _TABLE = """CREATE TABLE answers (
 Ask = Callable[[], Awaitable["Entry"]]
 
 
+# An encoder is made once: `json.dumps` makes one at every call that is given options.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
 def key_of(request: Any, written: Mapping[str, str] | None = None) -> bytes:
     """SHA-256 of the canonical JSON of a request: sorted keys, no spaces, ASCII.
 
     Args:
-        written: further members of a request that is an object, as such JSON text already: what stands in many
-            requests is not written out for each.
+        written: what else belongs to the request, as canonical JSON text already: what stands in many requests is not
+            written out for each. Its order does not matter.
     """
-    if not written:
-        text = _canonical(request)
-    else:
-        texts = {**{name: _canonical(value) for name, value in request.items()}, **written}
-        text = f"{{{','.join(f'{json.dumps(name)}:{texts[name]}' for name in sorted(texts))}}}"
-    return hashlib.sha256(text.encode("ascii")).digest()
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    digest = hashlib.sha256(_canonical(request).encode("ascii"))
+    for name, text in sorted((written or {}).items()):
+        digest.update(f"\n{name}:{text}".encode())  # JSON in one line holds no line break
+    return digest.digest()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ with Journal(folder / "journal.sqlite") as journal:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -24,6 +25,9 @@ from toolace.structured import Fault, read_choice, repair, with_demand
 _CHARACTERS = 4
 # Two draws and two parts of one request must not be given the same seed.
 _SEED_STEP, _SEED_RANGE = 1_000_003, 2**31
+# Seconds until a busy thread lets another one run. At Python's 5 ms the journal's thread, which needs the interpreter
+# for microseconds several times a commit, made answers wait longer than the work on them took.
+_SWITCH_INTERVAL = 0.0005
 
 
 @dataclass
@@ -65,16 +69,22 @@ class Llm:
         self._by_format = settings.structured != "prompt"
         self._in_words = settings.structured == "prompt"
         self._length_field = "max_tokens"
+        self._switch_interval = sys.getswitchinterval()
 
     async def __aenter__(self) -> Llm:
+        self._switch_interval = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switch_interval, _SWITCH_INTERVAL))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.journal is not None and error is None:
-            await self.journal.settled()
-        await self.endpoint.close()
+        try:
+            if self.journal is not None and error is None:
+                await self.journal.settled()
+            await self.endpoint.close()
+        finally:
+            sys.setswitchinterval(self._switch_interval)
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Answers; see `ChatModel.chat`. A bad answer is asked for again at most `settings.repeats` times.

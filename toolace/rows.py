@@ -83,7 +83,9 @@ def _parse_line(raw: bytes, path: Path, number: int) -> Row:
 
 def strict_json(text: str) -> Any:
     """Parses JSON; ValueError for what Python accepts beyond it: NaN, infinities, and numbers that overflow to one."""
-    return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if text.startswith("\ufeff"):
+        raise ValueError("begins with a byte order mark")
+    return _STRICT.decode(text)
 
 
 def _refuse(constant: str) -> Any:
@@ -95,6 +97,10 @@ def _finite(text: str) -> float:
     if math.isinf(value):
         raise ValueError(f"{text} is too large for a number")
     return value
+
+
+# Made once: `json.loads` makes a decoder at every call that is given options.
+_STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def load(path: str | Path, build: Callable[[Row], Any]) -> Iterator[Any]:

@@ -36,7 +36,8 @@ def test_an_answer_is_asked_for_once_over_all_runs(tmp_path: Path) -> None:
 
 def test_requests_are_one_when_their_json_is_and_differ_in_any_value() -> None:
     assert key_of({"a": [1, "é"], "b": None}) == key_of({"b": None, "a": [1, "é"]})
-    assert key_of({"b": None}, {"a": '[1,"\\u00e9"]'}) == key_of({"b": None, "a": [1, "é"]})  # written out before
+    assert key_of(1, {"a": "2", "b": "3"}) == key_of(1, {"b": "3", "a": "2"})  # written out before
+    assert len({key_of(1), key_of(1, {"a": "2"}), key_of(1, {"a": "3"}), key_of(1, {"b": "2"})}) == 4
     assert len({key_of(value) for value in ({"a": 1}, {"a": 2}, {"a": "1"}, {"b": 1}, {"a": [1]})}) == 5
 
 
