@@ -58,6 +58,7 @@ class LlmDouble:
         echo_thought: a thought put before every answer, in tags.
         counts_tokens: whether answers hold `usage`.
         n_given: most choices given in one answer, whatever `n` was asked; None: n.
+        n_refused: whether `n` above 1 is a 400, as of a llama.cpp server with fewer slots.
         envelope: makes the whole JSON of an answer, for servers of another shape.
 
     Attributes:
@@ -84,13 +85,15 @@ class LlmDouble:
         echo_thought: str = "",
         counts_tokens: bool = True,
         n_given: int | None = None,
+        n_refused: bool = False,
         envelope: Callable[[Body], Any] | None = None,
     ) -> None:
         self.answer, self.latency, self.seed, self.retry_after = answer, latency, seed, retry_after
         self.faults, self.faults_once = faults or {}, faults_once
         self.envelope = envelope
         self.capacity, self.structured, self.api_key, self.models = capacity, structured, api_key, models
-        self.echo_thought, self.counts_tokens, self.n_given = echo_thought, counts_tokens, n_given
+        self.echo_thought, self.counts_tokens = echo_thought, counts_tokens
+        self.n_given, self.n_refused = n_given, n_refused
         named = () if callable(self.faults) else self.faults
         unknown = {*named, *faults_once} - {*HTTP_FAULTS, *MODEL_FAULTS}
         assert not unknown, f"unknown faults {unknown}"
@@ -178,6 +181,8 @@ class LlmDouble:
             return self._error(404, f"The model {body.get('model')!r} does not exist")
         if self.structured == "refused" and "response_format" in body:
             return self._error(400, "Unknown parameter: 'response_format'")
+        if self.n_refused and body.get("n", 1) > 1:
+            return self._error(400, "Field 'n': Value must be between 1 <= value <= 1")
         fault = self._fault(name)
         if fault in ("429", "503"):
             return self._busy(int(fault))

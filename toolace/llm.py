@@ -8,6 +8,7 @@ with Journal(folder / "journal.sqlite") as journal:
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ class Llm:
         self._by_format = settings.structured != "prompt"
         self._in_words = settings.structured == "prompt"
         self._length_field = "max_tokens"
+        self._takes_n = self._one_by_one = False
         self._switch_interval = sys.getswitchinterval()
 
     async def __aenter__(self) -> Llm:
@@ -112,26 +114,49 @@ class Llm:
         return replace(asked, **open_)
 
     async def _ask(self, wanted: ChatRequest) -> _Answers:
-        """Calls until there are n answers: many servers give one, whatever n is."""
+        """Calls until there are n answers: many servers give one, whatever n is, and some refuse n above 1."""
         result = _Answers([], [], Usage(), 0.0, True)
-        missing = wanted.sampling.n
-        for part in range(wanted.sampling.n):
+        count = missing = wanted.sampling.n
+        if count == 1 or self._is_asked_one_by_one(wanted):
+            calls = (self._call(wanted, 1, part) for part in range(count))
+            for entry, reused in await asyncio.gather(*calls):
+                self._take(wanted, result, entry, reused, 1)
+            return result
+        for part in range(count):
             if missing <= 0:
                 break
-            entry, reused = await self._call(wanted, missing, part)
-            result.usage += Usage(entry.prompt_tokens, entry.completion_tokens)
-            result.seconds += entry.answer["seconds"]
-            result.reused = result.reused and reused
-            given = entry.answer["choices"][:missing]
-            missing -= len(given)
-            for text, thought, finish_reason in given:
-                read = read_choice(text, thought, finish_reason, wanted.schema)
-                if isinstance(read, Fault):
-                    result.faults.append((read, text))
-                else:
-                    result.good.append(read)
-            self._notice(wanted, result)
+            try:
+                entry, reused = await self._call(wanted, missing, part)
+            except CallFailed as error:
+                if self._takes_n or missing == 1 or error.status not in (400, 422):
+                    raise
+                await self._call(wanted, 1, 0)  # where the request itself is at fault, this fails too
+                self._one_by_one = True
+                return await self._ask(wanted)
+            self._takes_n = True
+            missing -= self._take(wanted, result, entry, reused, missing)
         return result
+
+    def _is_asked_one_by_one(self, wanted: ChatRequest) -> bool:
+        """Whether the server refuses n above 1: as it has said, or as the journal shows, from which it is not asked."""
+        if self._takes_n or self._one_by_one or self.journal is None:
+            return self._one_by_one
+        return self.journal.get(self._key(wanted, 1, 0)) is not None
+
+    def _take(self, wanted: ChatRequest, result: _Answers, entry: Entry, reused: bool, most: int) -> int:
+        """Adds the choices of a call, at most so many, to the answers; returns how many there were."""
+        result.usage += Usage(entry.prompt_tokens, entry.completion_tokens)
+        result.seconds += entry.answer["seconds"]
+        result.reused = result.reused and reused
+        given = entry.answer["choices"][:most]
+        for text, thought, finish_reason in given:
+            read = read_choice(text, thought, finish_reason, wanted.schema)
+            if isinstance(read, Fault):
+                result.faults.append((read, text))
+            else:
+                result.good.append(read)
+        self._notice(wanted, result)
+        return len(given)
 
     def _notice(self, wanted: ChatRequest, result: _Answers) -> None:
         """A server that takes `response_format` and then ignores it answers in prose: it is told in words as well."""

@@ -145,6 +145,33 @@ def test_n_answers_are_had_from_servers_that_give_fewer(given: int | None, tmp_p
         assert ask(double, request, journal).reused and double.calls == -(-5 // (given or 5))
 
 
+def test_servers_that_refuse_n_are_asked_one_by_one(tmp_path: Path) -> None:
+    wanted = [question(i, sampling=Sampling(n=3, seed=1)) for i in range(4)]
+
+    async def work(model: Llm) -> list[list[str]]:
+        return [[choice.text for choice in (await model.chat(request)).choices] for request in wanted]
+
+    refusing = LlmDouble(lambda body: f"Yes {body['seed']}.", n_refused=True)
+    with refusing as double, Journal(tmp_path / "j") as journal:
+        texts = with_model(double, work, journal)
+        assert all(len(set(three)) == 3 for three in texts)
+        assert double.statuses == {400: 1, 200: 12} and not double.repeated()
+    with Journal(tmp_path / "j") as journal:  # the server is gone, and is not missed
+        assert with_model(double, work, journal) == texts
+
+
+def test_a_request_at_fault_is_not_blamed_on_n() -> None:
+    with LlmDouble(faults={"400": 1.0}) as double:
+
+        async def work(model: Llm) -> None:
+            for text in "ab":
+                with pytest.raises(CallFailed):
+                    await model.chat(question(text, sampling=Sampling(n=2)))
+
+        with_model(double, work)
+        assert double.statuses == {400: 4} and {body.get("n") for body in bodies(double)} == {2, None}
+
+
 def test_more_answers_than_wanted_are_not_used() -> None:
     with LlmDouble(lambda body: ["one", "two", "three"]) as double:
         assert [choice.text for choice in ask(double, question("a")).choices] == ["one"]
