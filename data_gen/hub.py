@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +17,11 @@ import yaml
 
 from data_gen.dataset_files import dataset_files
 from toolace import InputError
-from toolace.rows import read_rows, sha256
-
-_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """A file of the plan: its path in the repository, size in bytes, SHA-256."""
-
-    path: str
-    size: int
-    sha256: str
+from toolace.hub import HubFile, check_name, hub_files, send
+from toolace.rows import read_rows
 
 
-def plan(folder: str | Path) -> list[PublishedFile]:
+def plan(folder: str | Path) -> list[HubFile]:
     """What would be published of a data set's folder: the card, the splits, the Parquet files, the ledger.
 
     Raises:
@@ -46,8 +34,7 @@ def plan(folder: str | Path) -> list[PublishedFile]:
         raise InputError("holds no README.md and train.jsonl", where=folder, fix=fix)
     for path, told in _card_files(folder / "README.md"):
         _check_file(folder, path, told)
-    found = dataset_files(folder)
-    return [PublishedFile(str(path.relative_to(folder)), path.stat().st_size, sha256(path)) for path in found]
+    return hub_files(folder, dataset_files(folder))
 
 
 _AGAIN = "Make the data set again."
@@ -116,45 +103,9 @@ def publish(
     Raises:
         InputError: the folder is no data set, the name is none, or the hub refuses or cannot be reached.
     """
+    check_name(repo)
     files = plan(folder)
-    _check_name(repo)
-    from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
-
-    api = HfApi(endpoint=endpoint, token=token)
-    operations = [CommitOperationAdd(file.path, str(Path(folder) / file.path)) for file in files]
-    try:
-        url = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
-        message = f"Data set of {len(files)} files"
-        commit = api.create_commit(url.repo_id, operations, commit_message=message, repo_type="dataset")
-    except LocalTokenNotFoundError:
-        raise InputError("there is no token for the hub", fix="Run `hf auth login`, or set HF_TOKEN.") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else "no"
-        fix = "Check the token's rights (HF_TOKEN), the name, and the address (HF_ENDPOINT)."
-        raise InputError(f"the hub refused with status {status} for {repo}", fix=fix) from None
-    except OSError as error:
-        fix = "Check the network and the address (HF_ENDPOINT)."
-        raise InputError(f"the hub cannot be reached ({type(error).__name__})", fix=fix) from None
-    except Exception as error:
-        # huggingface_hub lets its HTTP library's own errors through.
-        if type(error).__module__.partition(".")[0] not in ("httpx", "httpcore", "httpx2", "httpcore2"):
-            raise
-        fix = "Check the network and the address (HF_ENDPOINT)."
-        raise InputError(f"the hub cannot be reached ({type(error).__name__})", fix=fix) from None
-    return {
-        "repo": url.repo_id,
-        "url": str(url),
-        "commit": commit.oid,
-        "files": len(files),
-        "bytes": sum(file.size for file in files),
-    }
-
-
-def _check_name(repo: str) -> None:
-    if not _NAME.fullmatch(repo) or "--" in repo or ".." in repo:
-        fix = "Write owner/name with letters, digits, dots, dashes and underscores."
-        raise InputError(f"{repo!r} is no name of a repository", fix=fix)
+    return send(Path(folder), files, repo, kind="dataset", private=private, endpoint=endpoint, token=token)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -181,7 +132,7 @@ def app(argv: Sequence[str] | None = None) -> int:
         InputError: see `publish`.
     """
     options = parser().parse_args(argv)
-    _check_name(options.repo)
+    check_name(options.repo)
     if options.push:
         token = os.environ.get("HF_TOKEN") or None
         done = publish(options.folder, options.repo, private=not options.public, token=token)

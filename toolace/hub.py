@@ -71,7 +71,7 @@ def send(
     """
     check_name(repo)
     from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
     api = HfApi(endpoint=endpoint, token=token)
     operations = [CommitOperationAdd(file.path, str(folder / file.path)) for file in files]
@@ -80,6 +80,8 @@ def send(
         commit = api.create_commit(url.repo_id, operations, commit_message=f"{len(files)} files", repo_type=kind)
     except LocalTokenNotFoundError:
         raise InputError("there is no token for the hub", fix="Run `hf auth login`, or set HF_TOKEN.") from None
+    except OfflineModeIsEnabled:
+        raise InputError("the hub may not be asked here", fix="Unset HF_HUB_OFFLINE.") from None
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no"
         fix = "Check the token's rights (HF_TOKEN), the name, and the address (HF_ENDPOINT)."
