@@ -149,7 +149,8 @@ def _weights(
     try:
         tokenizer_files(tokenizer_folder(tuned, base), scratch, template)
         if merged:
-            counts = merge(base, tuned.weights if tuned.kind == "adapter" else None, scratch, tuned.model.dtype)
+            adapter = tuned.weights if tuned.kind == "adapter" else None
+            counts = merge(base, adapter, scratch, tuned.model.dtype, quantized=tuned.quantized)
             write_configs(base, scratch, tuned.model.dtype)
         else:
             for name in ("adapter_model.safetensors", "adapter_config.json"):
@@ -200,14 +201,16 @@ def _card(run: Run, tuned: Tuned, done: Mapping[str, Mapping[str, Any]], facts: 
 
 
 def example_prompt(tuned: Tuned, folder: Path) -> str:
-    """The first trained row's prompt, or one of a made-up request when the rows are not here."""
-    from toolace_train.prompts import prompts_of
+    """The prompt of the first trained row, or one of a made-up request, which it says, when the rows are not here."""
+    from toolace_train.prompts import example_text
 
-    try:
-        return next(iter(prompts_of(tuned.data, folder, None))).text
-    except (InputError, StopIteration):
-        messages = [{"role": "system", "content": "..."}, {"role": "user", "content": "..."}]
-        return Renderer(load_tokenizer(str(folder))).text(messages, prompt=True)
+    renderer = Renderer(load_tokenizer(str(folder)))
+    counts = tuned.record.get("counts") or {}
+    text = example_text(tuned.data, renderer, tuned.facts, tuned.run, counts)
+    if text is not None:
+        return text
+    messages = [{"role": "system", "content": "..."}, {"role": "user", "content": "..."}]
+    return "(a made-up request: the training rows are not here)\n" + renderer.text(messages, prompt=True)
 
 
 def _base(tuned: Tuned) -> Path:

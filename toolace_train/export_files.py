@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from toolace.errors import InputError
-from toolace.rows import read_json, write_json
+from toolace.rows import read_json, sha256, write_json
 from toolace_train.model import load_tokenizer, template_text
 from toolace_train.rendering import Renderer
 from toolace_train.tuned import Tuned
@@ -23,14 +26,78 @@ _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 def trained_template(tuned: Tuned) -> str:
-    """The chat template the rows were rendered with: the recipe's, else the tokenizer's own."""
+    """The chat template the rows were rendered with, its variables in it: the recipe's, else the tokenizer's own."""
+    data = tuned.facts.get("data") or {}
     text = template_text(tuned.model)
     if text is None:
         folder = tokenizer_folder(tuned, tuned.weights)
-        text = load_tokenizer(str(folder)).chat_template
-    if not isinstance(text, str) or not text:
+        text = one_template(load_tokenizer(str(folder)).chat_template, str(data.get("rendering")))
+    if not text:
         raise InputError("has no chat template", where=tuned.weights, fix="Run the training again.")
-    return text
+    return with_values(text, data.get("chat_template_kwargs") or {})
+
+
+def one_template(found: str | Mapping[str, str] | None, rendering: str) -> str:
+    """The template of a tokenizer; of several by name the one that transformers takes, by whether tools are shown."""
+    if not isinstance(found, Mapping):
+        return found or ""
+    return (found.get("tool_use") if rendering == "native" else None) or found.get("default") or ""
+
+
+def with_values(template: str, values: Mapping[str, Any]) -> str:
+    """A template that renders by itself what it rendered with `data.chat_template_kwargs`.
+
+    Servers and clients would each have to be given the same variables, and most have no place for them. What a client
+    sends under these names is overruled: the prompt stays the one that was trained.
+    """
+    # With a line of its own, the line break that template engines drop after a block is not the template's first.
+    head = "".join(f"{{%- set {name} = {_literal(value)} %}}\n" for name, value in values.items() if _can_name(name))
+    return template if template.startswith(head) else head + template
+
+
+def _literal(value: Any) -> str:
+    """A value as Jinja writes it; what JSON does not know (a date of YAML) as the text that it prints as."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_literal(str(key))}: {_literal(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    if isinstance(value, int | float) and str(value).lstrip("-")[0].isdigit():
+        return str(value)
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def _can_name(name: str) -> bool:
+    """Whether a template can read a variable of this name."""
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment().parse(f"{{% set {name} = 1 %}}")
+    except TemplateSyntaxError:
+        return False
+    return name.isidentifier()
+
+
+def check_unaltered(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuses an export whose template or tokenizer is no longer the one it was made with.
+
+    Args:
+        folder: of the export.
+        record: the stage `weights` of its manifest.
+
+    Raises:
+        InputError: with the file.
+    """
+    fix = "Make it again: toolace export RUN."
+    template = folder / "chat_template.jinja"
+    if template.read_text(encoding="utf-8") != record["settings"].get("template"):
+        raise InputError("is not the chat template that was trained with", where=template, fix=fix)
+    for name in TOKENIZER:
+        known = record["outputs"].get(name)
+        path = folder / name
+        if (sha256(path) if path.is_file() else None) != known:
+            raise InputError("is not the file that the export was made with", where=path, fix=fix)
 
 
 def end_of_turn(folder: Path) -> int:

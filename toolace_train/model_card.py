@@ -12,6 +12,7 @@ import yaml
 from toolace.embedded import NAME as EMBEDDED
 from toolace.rows import read_json
 from toolace_train.serving import Serving, serving_text
+from toolace_train.sources import as_source
 from toolace_train.tuned import Tuned
 
 CITATION = """@misc{liu2024toolace,
@@ -89,12 +90,8 @@ def _data(tuned: Tuned) -> str:
         for name in ("tools", "dialogs", "verify", "dataset")
         if isinstance(stages.get(name), dict)
     ]
-    files = ", ".join(f"`{_path(entry)}`" for entry in tuned.data.files)
+    files = ", ".join(f"`{as_source(entry).path}`" for entry in tuned.data.files)
     return "\n".join([f"Rows: {files}.", *rows])
-
-
-def _path(entry: Any) -> str:
-    return str(entry.get("path") if isinstance(entry, Mapping) else entry)
 
 
 def _training(tuned: Tuned) -> str:

@@ -1,56 +1,37 @@
 """`toolace serve-check EXPORT`: proves that a server shows the model the prompt it was trained on, token by token.
 
-Training rows are sent as chats; the server's tokens are compared with those that stood before the trained answer. Then
-its greedy answers are compared with those of transformers in this process: where one differs, the gap says by how many
-logits the local model preferred its own token there, which tells rounding from other weights.
+Training rows are sent as chats; the server's tokens are compared with those that the run kept and trained on. Then its
+greedy answers are compared with those of base and adapter in this process: where one differs, the gap says by how many
+logits the local model preferred its own token there, which tells rounding from other weights. So nothing is compared
+with the export itself, which may be what is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from toolace.calls import parse_calls
 from toolace.errors import InputError
 from toolace.rows import read_json
+from toolace_train.export_files import check_unaltered
 from toolace_train.local_answers import LocalModel
-from toolace_train.prompts import TrainedPrompt, prompts_of, spread
+from toolace_train.model import load_tokenizer, locate
+from toolace_train.prompts import TrainedPrompt, prompts_of, spread, trained_rows
+from toolace_train.rendering import Renderer
+from toolace_train.row_checks import RowCheck, check
 from toolace_train.server_process import free_port, llama_cpp_command, serving, transformers_command
 from toolace_train.servers import KINDS, Connection, Server, find_server
 from toolace_train.serving import context_length
 from toolace_train.settings import DataSettings
-from toolace_train.tuned import data_settings
+from toolace_train.tuned import Tuned, data_settings, read_tuned
 
 NOISE = 1.0  # logits; our choice: bfloat16 numbers of a logit's size lie 0.125 apart, and errors add up over layers
-_AROUND = 6  # tokens of context that are told on each side of a difference
-_LONGEST_TOKEN = 16  # characters of a text that are tried as its first token
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """What one row showed.
-
-    Attributes:
-        source: the row.
-        prompt: `equal`, `same length` (the server tells no tokens, only how many), or `different`.
-        difference: where the prompts part, for people; "" when they do not.
-        answer_equal, calls_equal: whether server and transformers wrote the same text, and the same calls.
-        right: whether the server's calls are those of the training row.
-        gap: logits between the local choice and the server's at the first difference; 0 without one.
-    """
-
-    source: str
-    prompt: str
-    difference: str
-    answer_equal: bool
-    calls_equal: bool
-    right: bool
-    gap: float
 
 
 def app(argv: Sequence[str]) -> int:
@@ -59,15 +40,13 @@ def app(argv: Sequence[str]) -> int:
     if options.n < 1 or options.max_new_tokens < 1 or options.timeout <= 0:
         raise InputError("--n, --max_new_tokens and --timeout must be above 0", fix="Give such a number.")
     folder = exported(options.target)
-    data = _settings(folder)
-    files = [options.rows] if options.rows else None
-    prompts = spread(list(prompts_of(data, folder, files)), options.n)
-    if not prompts:
-        raise InputError("no training row is left to check", where=options.rows or folder, fix="Name some with --rows.")
-    local = LocalModel(folder, options.dtype)
-    with _server(options, folder, data, local.precision) as server:
-        checks = [check(server, local, prompt, options.max_new_tokens) for prompt in prompts]
-    result = summary(checks, server.kind, local.precision, options.noise)
+    trained = _trained(folder, options.run)
+    prompts, proof = _prompts(trained, folder, options.rows, options.n)
+    local, own = _local(trained, folder, options.dtype)
+    with _server(options, folder, trained.data, local.precision) as server:
+        rendering = trained.data.rendering
+        checks = [check(server, local, prompt, options.max_new_tokens, rendering) for prompt in prompts]
+    result = summary(checks, server.kind, local.precision, options.noise) | {"trained": proof, "answers_of": own}
     print(json.dumps(result, ensure_ascii=False) if options.json else table(result))
     return 0 if result["passed"] else 1
 
@@ -85,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--api_key_env", metavar="NAME", help="environment variable that holds the server's key")
     parser.add_argument("--binary", default="llama-server", help="llama.cpp's server, to start it")
     parser.add_argument("--gguf", metavar="FILE", help="which GGUF to start it with (default: the export's first)")
-    parser.add_argument("--rows", type=Path, metavar="FILE", help="rows to check (default: those of training)")
+    rows = "other rows to check, prepared as those of training were (default: those of training)"
+    parser.add_argument("--rows", type=Path, metavar="FILE", help=rows)
+    run = "the run that was exported (default: the folder that the export lies in)"
+    parser.add_argument("--run", type=Path, metavar="RUN", help=run)
     parser.add_argument("--n", type=int, default=50, help="how many rows (default: 50)")
     parser.add_argument("--max_new_tokens", type=int, default=128, help="longest answer (default: 128)")
     precision = "precision of the local answers (default: auto, float32 on a CPU, the weights' own on a GPU)"
@@ -108,14 +90,76 @@ def exported(target: Path) -> Path:
     raise InputError("is no export and has none", where=target, fix=f"Make one: toolace export {target}")
 
 
-def _settings(folder: Path) -> DataSettings:
-    """How the export was trained, out of its manifest."""
+@dataclass(frozen=True)
+class _Trained:
+    """How an export was trained.
+
+    Attributes:
+        facts: what decided the weights, as the export's manifest keeps it.
+        tuned: the run; None when it is not here.
+    """
+
+    facts: Mapping[str, Any]
+    tuned: Tuned | None
+
+    @property
+    def data(self) -> DataSettings:
+        return data_settings(self.facts)
+
+
+def _trained(folder: Path, run: Path | None) -> _Trained:
+    """Reads an export's manifest, and finds its run.
+
+    Raises:
+        InputError: there is no manifest; template or tokenizer are not those it was made with; the run has been trained
+            anew since.
+    """
     path = folder / "manifest.json"
     stages = read_json(path).get("stages") if path.is_file() else None
     weights = (stages or {}).get("weights")
     if not isinstance(weights, dict):
         raise InputError("does not say how it was trained", where=folder, fix="Make it with toolace export.")
-    return data_settings(weights["settings"]["settings"])
+    check_unaltered(folder, weights)
+    settings = weights["settings"]
+    tuned = None
+    if run or (folder.resolve().parent / "manifest.json").is_file():
+        with contextlib.nullcontext() if run else contextlib.suppress(InputError):  # it may lie in any folder
+            tuned = read_tuned(run or folder.parent)
+    if tuned and settings.get("weights") != dict(tuned.record.get("outputs") or {}):
+        if run is None and settings["settings"] != dict(tuned.facts):
+            tuned = None  # a run of something else
+        else:
+            fix = f"Export it again: toolace export {tuned.run}"
+            raise InputError("was exported from other weights than the run holds now", where=folder, fix=fix)
+    return _Trained(settings["settings"], tuned)
+
+
+def _prompts(trained: _Trained, folder: Path, file: Path | None, count: int) -> tuple[list[TrainedPrompt], str]:
+    """Prompts of trained rows, evenly spread, and where their tokens come from."""
+    renderer, data, facts = Renderer(load_tokenizer(str(folder))), trained.data, trained.facts
+    if file:
+        # As those of training, but that none is held out, and one that is too long is no reason to stop.
+        long: Any = "truncate_tools" if data.over_length == "truncate_tools" else "drop"
+        data = dataclasses.replace(data, files=[str(file)], over_length=long)
+        found = trained_rows(data, renderer, {**facts, "held_out": 0}, None, {})
+    else:
+        tuned = trained.tuned
+        counts = (tuned.record.get("counts") or {}) if tuned else {}
+        found = trained_rows(data, renderer, facts, tuned.run if tuned else None, counts)
+    prompts = prompts_of(spread(found.rows, count), data, renderer)
+    return prompts, "tokens kept by the run" if found.kept else "rows rendered again"
+
+
+def _local(trained: _Trained, folder: Path, dtype: str) -> tuple[LocalModel, str]:
+    """The model as it was trained, and what that is; the export's own weights only without the run or its base."""
+    tuned = trained.tuned
+    if tuned and tuned.kind == "model":
+        return LocalModel(folder, dtype, weights=tuned.weights), "trained weights"
+    if tuned:
+        with contextlib.suppress(InputError):  # a base that is on the hub, and no network
+            base = Path(locate(tuned.model.model_name_or_path))
+            return LocalModel(folder, dtype, weights=base, adapter=tuned.weights), "base and adapter"
+    return LocalModel(folder, dtype), "export"
 
 
 @contextlib.contextmanager
@@ -149,110 +193,24 @@ def _gguf(folder: Path, name: str | None) -> Path:
     return found[0]
 
 
-def check(server: Server, local: LocalModel, prompt: TrainedPrompt, max_tokens: int) -> RowCheck:
-    """One row: prompt, answer and calls."""
-    served = server.prompt_ids(prompt.messages, prompt.tools)
-    reply = server.answer(prompt.messages, prompt.tools, max_tokens)
-    state, difference = compare_prompts(prompt.ids, served, reply.prompt_tokens, local)
-    own = local.greedy(prompt.ids, max_tokens)
-    text = local.text(own)
-    equal = reply.text.strip() == text.strip()
-    calls = parse_calls(reply.text).calls
-    return RowCheck(
-        prompt.source,
-        state,
-        difference,
-        equal,
-        calls == parse_calls(text).calls,
-        calls == parse_calls(_without_end(prompt.answer, local)).calls,
-        0.0 if equal else first_gap(local, prompt.ids, own, reply.text),
-    )
-
-
-def _without_end(answer: str, local: LocalModel) -> str:
-    return local.text(local.tokens(answer))
-
-
-def compare_prompts(
-    trained: Sequence[int], served: Sequence[int] | None, counted: int | None, local: LocalModel
-) -> tuple[str, str]:
-    """(`equal`, `same length` or `different`; where they part).
-
-    Args:
-        trained: tokens before the answer in training.
-        served: the tokens the server tells, None when it tells none.
-        counted: how many the server counted when it answered.
-        local: for the text around a difference.
-    """
-    if served is not None and list(served) != list(trained):
-        return "different", _difference(trained, served, local)
-    if counted is not None and counted != len(trained):
-        # What a server tells on request and what it then does are two paths through it.
-        return "different", f"the server counted {counted} tokens where {len(trained)} were trained"
-    if served is None:
-        return ("different", "the server tells nothing about its prompt") if counted is None else ("same length", "")
-    return "equal", ""
-
-
-def _difference(trained: Sequence[int], served: Sequence[int], local: LocalModel) -> str:
-    place = next(
-        (i for i, pair in enumerate(zip(trained, served, strict=False)) if pair[0] != pair[1]),
-        min(len(trained), len(served)),
-    )
-    first, last = max(0, place - _AROUND), place + _AROUND
-    shown = [
-        f"{len(ids)} tokens, [{place}] in {local.tokenizer.decode(list(ids[first:last]))!r}"
-        for ids in (trained, served)
-    ]
-    return f"token {place} differs: trained {shown[0]}; served {shown[1]}"
-
-
-def first_gap(local: LocalModel, prompt: Sequence[int], own: Sequence[int], text: str) -> float:
-    """How far the server's choice was from the local one where the answers part, in logits.
-
-    A server tells text, and models write some words in other tokens than a tokenizer would: of the tokens that the
-    server's text can go on with, the likeliest counts.
-
-    Args:
-        local: the model.
-        prompt: trained prompt, token ids.
-        own: the local answer, token ids.
-        text: the server's answer.
-    """
-    whole = local.text(own)
-    if whole.strip():
-        text = whole[: len(whole) - len(whole.lstrip())] + text.lstrip()  # some servers trim answers
-    said = [local.text(own[:k]) for k in range(len(own) + 1)]
-    # The fewest tokens that write the longest common beginning: one that ends the turn writes nothing.
-    kept = min(range(len(said)), key=lambda k: (-len(said[k]) if text.startswith(said[k]) else 1, k))
-    rest = text[len(said[kept]) :]
-    before = [*prompt, *own[:kept]]
-    if kept == len(own):
-        return 0.0  # both were cut at the longest answer
-    if not rest:
-        return local.gap(before, local.ends)
-    served = local.tokens(rest)
-    same = 0
-    while same < len(served) and kept + same < len(own) and served[same] == own[kept + same]:
-        same += 1  # parts of a character that is not whole yet
-    if same:
-        return local.gap([*before, *served[:same]], {served[same]}) if same < len(served) else 0.0
-    starts = {local.tokens(rest[:length])[0] for length in range(1, min(_LONGEST_TOKEN, len(rest)) + 1)}
-    return local.gap(before, starts)
-
-
 def summary(checks: Sequence[RowCheck], kind: str, precision: str, noise: float) -> dict[str, Any]:
     """All rows together: counts, the first difference of each kind, and whether it passed."""
     apart = [check for check in checks if check.prompt == "different"]
     beyond = [check for check in checks if check.gap > noise]
+    calling = [check for check in checks if check.calls_equal is not None]
+    trained = [check for check in checks if check.trained_calls]
     return {
         "server": kind,
         "proof": "tokens" if all(check.prompt != "same length" for check in checks) else "number of tokens",
         "rows": len(checks),
         "prompts_equal": len(checks) - len(apart),
         "answers_equal": sum(check.answer_equal for check in checks),
-        "calls_equal": sum(check.calls_equal for check in checks),
-        "calls_right": sum(check.right for check in checks),
+        "answers_with_calls": len(calling),
+        "calls_equal": sum(bool(check.calls_equal) for check in calling),
+        "trained_calls": len(trained),
+        "calls_right": sum(check.right for check in trained),
+        "trained_words": len(checks) - len(trained),
+        "words_right": sum(check.right for check in checks if not check.trained_calls),
         "largest_gap": round(max(check.gap for check in checks), 4),
         "noise": noise,
         "local_dtype": precision,
@@ -266,11 +224,13 @@ def table(result: dict[str, Any]) -> str:
     """The summary for people."""
     rows = result["rows"]
     lines = [
-        f"{result['server']}: {rows} trained rows, local answers in {result['local_dtype']}",
+        f"{result['server']}: {rows} trained rows ({result['trained']}); local answers of {result['answers_of']} in "
+        f"{result['local_dtype']}",
         f"  prompts equal        {result['prompts_equal']:>4} of {rows}  (by {result['proof']})",
-        f"  answers equal        {result['answers_equal']:>4} of {rows}  (greedy text)",
-        f"  calls equal          {result['calls_equal']:>4} of {rows}",
-        f"  calls as trained     {result['calls_right']:>4} of {rows}",
+        f"  answers equal        {result['answers_equal']:>4} of {rows}  (greedy)",
+        f"  calls equal          {result['calls_equal']:>4} of {result['answers_with_calls']}  (where one side calls)",
+        f"  calls as trained     {result['calls_right']:>4} of {result['trained_calls']}",
+        f"  no call, as trained  {result['words_right']:>4} of {result['trained_words']}",
         f"  largest gap          {result['largest_gap']:.3f} logits where answers part (noise: {result['noise']:g})",
     ]
     for name in ("first_different_prompt", "first_beyond_noise"):

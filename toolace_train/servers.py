@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from toolace.calls import Call
+from toolace.dialogs import read_call
 from toolace.errors import InputError
 
 Kind = Literal["llama.cpp", "vllm", "transformers"]
@@ -22,10 +24,17 @@ Messages = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Reply:
-    """A server's answer: its text, and how many prompt tokens the server counted (None when it does not say)."""
+    """A server's answer.
+
+    Attributes:
+        text: what it says in words; nothing where the server has made calls of all of it.
+        prompt_tokens: how many tokens the server counted before it; None when it does not say.
+        calls: what the server's own parser has read as tool calls.
+    """
 
     text: str
     prompt_tokens: int | None
+    calls: tuple[Call, ...] = ()
 
 
 class Connection:
@@ -142,11 +151,13 @@ class Server:
         path = "/v1/chat/completions"
         reply = self.connection.post(path, body)
         try:
-            text = reply["choices"][0]["message"].get("content") or ""
+            message = reply["choices"][0]["message"]
+            text = message.get("content") or ""
+            calls = tuple(read_call(call) for call in message.get("tool_calls") or [])
             count = (reply.get("usage") or {}).get("prompt_tokens")
-        except (KeyError, IndexError, TypeError, AttributeError):
+        except (KeyError, IndexError, TypeError, AttributeError, InputError):
             raise _no_answer(self.connection, path, reply) from None
-        return Reply(str(text), count if isinstance(count, int) else None)
+        return Reply(str(text), count if isinstance(count, int) else None, calls)
 
 
 class LlamaCpp(Server):

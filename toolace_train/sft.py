@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
-import logging
-import shutil
 import sys
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,55 +16,32 @@ from toolace.rows import sha256, write_text
 from toolace.runs import Run, versions
 from toolace_train.checkpoints import last_checkpoint, training_code
 from toolace_train.data import TrainingSet, load_training_set, to_dataset
-from toolace_train.devices import check_devices, is_first_process
+from toolace_train.devices import SPEAK, check_devices, is_first_process, one_speaks
+from toolace_train.export_files import one_template, tokenizer_files, with_values
 from toolace_train.held_out import HeldOut, hold_out
-from toolace_train.model import check_keys, load_model, load_tokenizer, lora_config, template_text
+from toolace_train.model import load_model, load_tokenizer, lora_config, template_text
+from toolace_train.quiet import quiet_libraries
 from toolace_train.rendering import Renderer
 from toolace_train.run_settings import MonitorSettings
 from toolace_train.schedule import Schedule, schedule
 from toolace_train.settings import DataSettings, ModelSettings
 from toolace_train.sources import local_files
-
-# Seconds a process with nothing to say waits for the one that says it: the first to end takes the others along.
-SPEAK = 3.0
-# SFTConfig fields that this trainer decides itself.
-OURS = {
-    "output_dir": "it is <out>/train",
-    "max_length": "use data.max_length",
-    "packing": "sequences come as they are from data.share_prefix",
-    "padding_free": "micro-batches have no padding anyway",
-    "dataset_kwargs": "rows are tokenised by toolace",
-    "remove_unused_columns": "the trainer needs all its columns",
-    "gradient_accumulation_steps": "it follows from data.global_batch_size",
-    "assistant_only_loss": "it always is",
-    "completion_only_loss": "the loss is on assistant turns",
-    "seed": "use the recipe's seed",
-    "train_sampling_strategy": "sequences of a step are always dealt to the devices by length, without padding",
-    "dataloader_drop_last": "every row is trained on",
-    "ignore_data_skip": "a resumed run goes on with the rows that are left",
-    "accelerator_config": "batches are split by step_order.py",
-}
+from toolace_train.training_keys import check_installed, training_values
 
 
 def train(recipe: Recipe, folder: str) -> int:
     """Trains and saves `<out>/adapter` (or `<out>/model` for full fine-tuning); returns the exit code."""
-    from transformers.utils import logging as transformers_logging
+    quiet_libraries()
+    return one_speaks(lambda: _in_its_folder(recipe, folder))
 
-    transformers_logging.set_verbosity_warning()
-    transformers_logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # on a CPU it regrets a kernel that is not installed
-    try:
-        check_devices(recipe)
-        arguments, run = sft_config(recipe), Run(recipe.out)
-        # One process of a run keeps other runs out of the folder for all of them.
-        with run.working() if arguments.process_index == 0 else contextlib.nullcontext():
-            return _train(recipe, folder, arguments, run)
-    except InputError:
-        if is_first_process():
-            raise
-        time.sleep(SPEAK)  # the same is wrong for every process; one of them says so
-        return 2
+
+def _in_its_folder(recipe: Recipe, folder: str) -> int:
+    training_values(recipe)
+    check_devices(recipe)
+    arguments, run = sft_config(recipe), Run(recipe.out)
+    # One process of a run keeps other runs out of the folder for all of them.
+    with run.working() if arguments.process_index == 0 else contextlib.nullcontext():
+        return _train(recipe, folder, arguments, run)
 
 
 def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
@@ -80,8 +53,12 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     target = run.folder / ("adapter" if recipe.has("lora") else "model")
     weights = "adapter_model.safetensors" if recipe.has("lora") else "config.json"
     held_out_file = [monitor.held_out] if isinstance(monitor.held_out, str) else []
+    renderer = Renderer(load_tokenizer(folder), template_text(settings))
+    rows = load_training_set(data, renderer, seed=recipe.seed, folder=run.folder)
+    held = hold_out(rows, monitor, data, renderer, recipe.seed)
+    rows = held.training
     stage: dict[str, Any] = {
-        "settings": _facts(recipe, folder),
+        "settings": {**_facts(recipe, folder), "rows": rows.digest()},
         "inputs": local_files([*data.files, *held_out_file]),
         "outputs": [f"{target.name}/{weights}", "train/log.jsonl"],
     }
@@ -89,17 +66,12 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     if known:
         _say(arguments, f"trained before: {target} ({known['counts']['steps']} steps)")
         return 0
-    renderer = Renderer(load_tokenizer(folder), template_text(settings))
-    rows = load_training_set(data, renderer, seed=recipe.seed, folder=run.folder)
-    held = hold_out(rows, monitor, data, renderer, recipe.seed)
-    rows = held.training
     timing = schedule(recipe, len(rows.trees), arguments.world_size)
     arguments.gradient_accumulation_steps = timing.accumulation
     _say(arguments, *rows.report(), _summary(rows, timing, held))
     started = time.monotonic()
-    facts = {"settings": stage["settings"], "rows": [sha256(path) for path in stage["inputs"]]}
     with arguments.main_process_first(local=False, desc="looking for a checkpoint"):
-        last = last_checkpoint(run, Path(arguments.output_dir), facts)
+        last = last_checkpoint(run, Path(arguments.output_dir), {"settings": stage["settings"]})
     trainer = _trainer(recipe, settings, data, folder, renderer.tokenizer, held, arguments)
     try:
         trainer.train(resume_from_checkpoint=last)
@@ -123,39 +95,17 @@ def _broken(error: Exception, run: Run) -> int:
     return 1
 
 
-def check_training_values(recipe: Recipe) -> None:
-    """Refuses `train` keys and values that training would refuse, without touching the run folder.
-
-    Raises:
-        InputError: an unknown key, or a number that is none or out of range.
-    """
-    from trl import SFTConfig
-
-    values, where = recipe.mapping("train"), f"{recipe.path}: train"
-    check_keys(where, values, {field.name for field in dataclasses.fields(SFTConfig)})
-    for key in OURS:
-        if key in values:
-            raise InputError(f"the key {key!r} is not yours to set", where=where, fix=f"Remove it: {OURS[key]}.")
-    for key in ("learning_rate", "num_train_epochs", "warmup_steps", "logging_steps", "save_steps"):
-        value = values.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-            raise InputError(f"{key} is {value!r}", where=where, fix="Give a number that is not negative.")
-
-
 def sft_config(recipe: Recipe) -> Any:
     """The recipe's `train` section as an SFTConfig, with what this trainer decides filled in.
 
     Raises:
-        InputError: an unknown key, one that is ours, or a value that the library refuses.
+        InputError: see `training_values`; or a value that the library refuses.
     """
     import torch
     from trl import SFTConfig
 
-    written = recipe.mapping("train")
-    # YAML reads `save_strategy: no` as false.
-    values = {key: "no" if value is False and key.endswith("_strategy") else value for key, value in written.items()}
-    where = f"{recipe.path}: train"
-    check_training_values(recipe)
+    values, where = training_values(recipe), f"{recipe.path}: train"
+    check_installed(values.get("report_to"), f"{where}.report_to")
     if not torch.cuda.is_available():
         # `accelerate launch --multi_gpu` without GPUs would otherwise start processes that each train alone.
         values.setdefault("use_cpu", True)
@@ -244,7 +194,7 @@ def _trainer(
 
 
 def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
-    """Adapter (or weights) and the model's own tokenizer files, byte for byte."""
+    """Adapter (or weights), the model's own tokenizer files byte for byte, and the trained chat template."""
     if trainer.is_fsdp_enabled:  # checkpoints are in parts; what a server loads is whole
         trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
     trainer.save_model(str(target))
@@ -256,15 +206,11 @@ def _save(trainer: Any, base: str, target: Path, recipe: Recipe) -> None:
         # The name in the recipe finds the base on any machine; the folder it was found in does not.
         config["base_model_name_or_path"] = recipe.settings("model", ModelSettings).model_name_or_path
         write_text(file, json.dumps(config, indent=2) + "\n")
-    for name in (
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "tokenizer.model",
-        "chat_template.jinja",
-    ):
-        if (Path(base) / name).exists():
-            shutil.copyfile(Path(base) / name, target / name)
+    # The template that was trained with, its variables in it: a server may load the adapter as it is.
+    data = recipe.settings("data", DataSettings)
+    own = template_text(recipe.settings("model", ModelSettings)) or trainer.processing_class.chat_template
+    template = with_values(one_template(own, data.rendering), data.chat_template_kwargs)
+    tokenizer_files(Path(base), target, template)
     (target / "training_args.bin").unlink(missing_ok=True)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from toolace.errors import InputError
 from toolace.rows import read_json
-from toolace_train.settings import DataSettings, ModelSettings
+from toolace_train.settings import DataSettings, DataSource, ModelSettings
 
 STAGE = "train"
 T = TypeVar("T")
@@ -90,7 +90,9 @@ def data_settings(facts: Mapping[str, Any]) -> DataSettings:
     data = facts.get("data") or {}
     if not isinstance(data, Mapping) or not data.get("files"):
         raise InputError("the manifest names no training files", fix="Name a file of rows with --rows.")
-    return _known(DataSettings, data)
+    known = _known(DataSettings, data)
+    files = [_known(DataSource, entry) if isinstance(entry, Mapping) else entry for entry in known.files]
+    return dataclasses.replace(known, files=files)
 
 
 def _known(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import threading
@@ -10,8 +11,11 @@ from small_export import make_run, make_small_model
 from toolace.cli import main
 from toolace.errors import InputError
 from toolace_train.local_answers import LocalModel
-from toolace_train.prompts import prompts_of, spread
-from toolace_train.serve_check import RowCheck, compare_prompts, first_gap, summary
+from toolace_train.model import load_tokenizer
+from toolace_train.prompts import prompts_of, spread, trained_rows
+from toolace_train.rendering import Renderer
+from toolace_train.row_checks import RowCheck, compare_prompts, first_gap
+from toolace_train.serve_check import summary
 from toolace_train.server_process import serving
 from toolace_train.servers import Connection, as_sent, find_server
 from toolace_train.tuned import read_tuned
@@ -32,6 +36,15 @@ def local(run):
     return LocalModel(run / "export")
 
 
+def prompts(run, **changes):
+    """The prompts of a run whose rows are rendered again, as it kept no tokens."""
+    data = dataclasses.replace(read_tuned(run).data, **changes)
+    renderer = Renderer(load_tokenizer(str(run / "export")))
+    rows = trained_rows(data, renderer, {}, None, {})
+    assert not rows.kept
+    return prompts_of(rows.rows, data, renderer)
+
+
 class Double:
     """The HTTP of a server, answered by the model in this process.
 
@@ -45,7 +58,7 @@ class Double:
 
     def __init__(self, kind, local, render=None, wait=0.0, answer=None):
         self.kind, self.local, self.wait, self.said = kind, local, wait, answer
-        self.render = render or self.template
+        self.render = render or (lambda messages: self.template(messages))
         self.asked = []
         double = self
 
@@ -121,8 +134,11 @@ def test_a_server_with_the_trained_prompt_passes(run, local, capsys, kind, proof
         code, result = checked(run, server.url, capsys)
     assert code == 0 and result["passed"]
     assert (result["server"], result["proof"]) == (kind, proof)
-    assert result["prompts_equal"] == result["answers_equal"] == result["calls_equal"] == result["rows"] == 3
-    assert result["largest_gap"] == 0
+    assert result["prompts_equal"] == result["answers_equal"] == result["rows"] == 3
+    assert result["largest_gap"] == 0 and result["answers_of"] == "base and adapter"
+    # The tiny model answers in words where it was trained on calls: nothing of that counts as equal calls.
+    assert (result["answers_with_calls"], result["calls_equal"]) == (0, 0)
+    assert (result["trained_calls"], result["calls_right"], result["trained_words"]) == (3, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["llama.cpp", "vllm"])
@@ -153,9 +169,9 @@ def test_a_server_with_other_weights_fails_by_the_gap_of_its_choice(run, local, 
 
 
 def test_the_prompt_that_is_compared_is_what_stood_before_the_last_trained_answer(run, local):
-    prompts = list(prompts_of(read_tuned(run).data, run / "export", None))
-    assert len(prompts) == 6
-    for prompt in prompts:
+    found = prompts(run)
+    assert len(found) == 6
+    for prompt in found:
         assert [message["role"] for message in prompt.messages][-1] == "user"
         assert (
             prompt.ids
@@ -164,17 +180,13 @@ def test_the_prompt_that_is_compared_is_what_stood_before_the_last_trained_answe
             ]
         )
         assert prompt.answer.startswith("[weather(") and prompt.answer.endswith("<|im_end|>")
-    assert [p.source for p in spread(prompts, 3)] == [prompts[i].source for i in (0, 2, 4)]
-    assert spread(prompts, 50) == prompts
+    assert spread(list("abcdef"), 3) == ["a", "c", "e"] and spread(list("abc"), 50) == ["a", "b", "c"]
 
 
 def test_rows_that_were_too_long_to_train_are_not_checked(run):
-    import dataclasses
-
-    data = read_tuned(run).data
-    lengths = [len(p.ids) for p in prompts_of(data, run / "export", None)]
-    shorter = dataclasses.replace(data, max_length=min(lengths))
-    assert list(prompts_of(shorter, run / "export", None)) == []
+    lengths = [len(p.ids) for p in prompts(run)]
+    with pytest.raises(InputError, match="nothing is left to train on"):
+        prompts(run, max_length=min(lengths))
 
 
 def test_tokens_that_are_missing_at_the_end_are_a_difference(local):
@@ -194,7 +206,7 @@ def logits_after(local, ids):
 
 
 def test_the_gap_is_taken_where_the_answers_part(run, local):
-    prompt = next(iter(prompts_of(read_tuned(run).data, run / "export", None)))
+    prompt = prompts(run)[0]
     own = local.tokens("the weather in")
     logits = logits_after(local, [*prompt.ids, *own[:-1]])
     # The server may have written " of" as one token or as a space and more.
@@ -206,13 +218,13 @@ def test_the_gap_is_taken_where_the_answers_part(run, local):
 
 
 def test_answers_cut_at_the_same_length_or_trimmed_by_the_server_have_no_gap(run, local):
-    prompt = next(iter(prompts_of(read_tuned(run).data, run / "export", None)))
+    prompt = prompts(run)[0]
     own = local.tokens(" the weather")
     assert first_gap(local, prompt.ids, own, "the weather in") == 0.0
 
 
 def test_a_character_of_several_tokens_is_compared_token_by_token(run, local):
-    prompt = next(iter(prompts_of(read_tuned(run).data, run / "export", None)))
+    prompt = prompts(run)[0]
     own, served = local.tokens("a\U0001f327"), local.tokens("a\U0001f328")
     assert len(own) == len(served) and own[:-1] == served[:-1]
     logits = logits_after(local, [*prompt.ids, *own[:-1]])
@@ -222,11 +234,12 @@ def test_a_character_of_several_tokens_is_compared_token_by_token(run, local):
 
 
 def test_a_check_passes_only_without_different_prompts_and_within_noise():
-    good = RowCheck("a", "equal", "", True, True, True, 0.0)
-    close = RowCheck("b", "equal", "", False, False, False, 0.5)
+    good = RowCheck("a", "equal", "", True, True, True, True, 0.0)
+    close = RowCheck("b", "equal", "", False, False, True, False, 0.5)
     assert summary([good, close], "vllm", "float32", 1.0)["passed"]
     assert not summary([good, close], "vllm", "float32", 0.4)["passed"]
-    assert not summary([good, RowCheck("c", "different", "x", True, True, True, 0.0)], "vllm", "float32", 1)["passed"]
+    other = RowCheck("c", "different", "x", True, None, False, True, 0.0)
+    assert not summary([good, other], "vllm", "float32", 1)["passed"]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +251,7 @@ def test_a_check_passes_only_without_different_prompts_and_within_noise():
         ([], "names no server to check"),
         (["--server", "llama.cpp", "--binary", "no-such-program"], "no such program"),
         (["--server", "llama.cpp", "--gguf", "q4.gguf"], "holds no q4.gguf"),
-        (["--base_url", "http://127.0.0.1:9", "--rows", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["--base_url", "http://127.0.0.1:9", "--rows", "nowhere.jsonl"], "nowhere.jsonl: no such file of"),
         (["--base_url", "http://127.0.0.1:9", "--n", "0"], "must be above 0"),
     ],
 )
@@ -328,7 +341,7 @@ def test_a_first_token_that_template_and_tokenizer_both_write_is_served_once(tmp
     (base / "chat_template.jinja").write_text("{{ bos_token }}" + template)
     run = make_run(base, tmp_path / "run", dtype="float32")
     assert main(["export", str(run)]) == 0
-    assert next(iter(prompts_of(read_tuned(run).data, run / "export", None))).ids[:2] == [0, 1]
+    assert prompts(run)[0].ids[:2] == [0, 1]
     capsys.readouterr()
     words = ["--server", "llama.cpp", "--binary", LLAMA_SERVER, "--n", "2", "--max_new_tokens", "4", "--json"]
     assert main(["serve-check", str(run), *words]) == 0, capsys.readouterr().out
