@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from data_gen.data_card import write_card
 from data_gen.data_checks import checks_of
-from data_gen.dataset_files import SplitWriter
+from data_gen.dataset_files import Extra, SplitWriter
 from data_gen.dataset_rows import Entry, FirstReading, SecondReading
 from data_gen.duplicates import NEAR, Fingerprint, judge_duplicates
 from data_gen.verification.judging import judge_all
@@ -219,21 +219,22 @@ def _split(entries: Sequence[Entry], plan: DatasetPlan, seed: int) -> None:
 def _write(files: Sequence[Path], out: Path, by_file: Sequence[Sequence[Entry]], plan: DatasetPlan) -> None:
     """The second reading: every row goes to its split, or to `left_out.jsonl` with the reason."""
     used = {entry.split for found in by_file for entry in found}
-    masked = any(entry.masked and entry.split for found in by_file for entry in found)
+    written = [entry.extra for found in by_file for entry in found if entry.split]
+    extra = Extra(any(one.masked for one in written), any(one.listed for one in written))
     splits = [name for name in SPLITS if name in used]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as left_out,
         tqdm(desc="data set", unit="row", disable=None, leave=False) as bar,
     ):
-        with SplitWriter(out, splits, plan.formats, masked=masked) as writer:
+        with SplitWriter(out, splits, plan.formats, extra) as writer:
             for file, entries in zip(files, by_file, strict=True):
                 known = {entry.number: entry for entry in entries}
-                judge = SecondReading(file, known, plan.formats, show_returns=plan.show_returns, masked=masked)
+                judge = SecondReading(file, known, plan.formats, show_returns=plan.show_returns, extra=extra)
                 for judged in judge_all(judge, chunks(file), jobs_for(file)):
-                    for written in judged.notes:
-                        writer.add(written.lines, written.tables)
-                        left_out.writelines(written.left_out)
-                        bar.update(sum(map(len, written.lines.values())) + len(written.left_out))
+                    for part in judged.notes:
+                        writer.add(part.lines, part.tables)
+                        left_out.writelines(part.left_out)
+                        bar.update(sum(map(len, part.lines.values())) + len(part.left_out))
         left_out.seek(0)
         write_text(out / "left_out.jsonl", left_out)
 

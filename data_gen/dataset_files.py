@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,13 +19,28 @@ from toolace.rows import dumps
 ROW_GROUP = 1_000
 
 
-def columns(format_name: str, dialog: Dialog, *, masked: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Extra:
+    """What some row of a data set has in ToolACE's form, so that every row has a place for it.
+
+    Readers of JSON Lines take the columns from the first rows: one that came later would be an error.
+
+    Attributes:
+        masked: turns that are not to be trained on.
+        listed: tools listed in a way that is not read back.
+    """
+
+    masked: bool = False
+    listed: bool = False
+
+
+def columns(format_name: str, dialog: Dialog, extra: Extra) -> dict[str, Any]:
     """A dialog as a row of strings and lists of strings, which every reader of Parquet types the same way.
 
     Arguments, tools and meta are objects of any shape; Arrow would give every row the members of all the others. They
     are JSON text here, as OpenAI's arguments are; `toolace convert` reads them either way.
     """
-    row = toolace_row(dialog, masked) if format_name == "toolace" else FORMATS[format_name].to_row(dialog)
+    row = toolace_row(dialog, extra) if format_name == "toolace" else FORMATS[format_name].to_row(dialog)
     for key in ("tools", "meta"):
         if key in row and not isinstance(row[key], str):
             row[key] = dumps(row[key])
@@ -46,7 +62,7 @@ def _with_text(function: Mapping[str, Any]) -> dict[str, str]:
     return {"name": function["name"], "arguments": dumps(function["arguments"])}
 
 
-def _schema(format_name: str, masked: bool) -> Any:
+def _schema(format_name: str, extra: Extra) -> Any:
     import pyarrow as pa
 
     text = pa.string()
@@ -64,30 +80,29 @@ def _schema(format_name: str, masked: bool) -> Any:
         ]
         return pa.schema([("messages", pa.list_(pa.struct(parts))), ("tools", text), *beside])
     if format_name == "toolace":
-        if masked:  # the other formats say it in meta
+        if extra.masked:  # the other formats say it in meta
             turns = pa.list_(pa.struct([("from", text), ("value", text), ("train", pa.bool_())]))
-        return pa.schema([("system", text), ("conversations", turns)])
+        return pa.schema([("system", text), ("conversations", turns), *([("tools", text)] if extra.listed else [])])
     own = [("system", text), ("tools", text)] if format_name == "sharegpt" else []
     return pa.schema([("conversations", turns), *own, *beside])
 
 
-def toolace_row(dialog: Dialog, masked: bool) -> dict[str, Any]:
-    """A dialog in ToolACE's form; in a data set with turns that are not trained on, every assistant turn says which.
-
-    Readers of JSON Lines take the members of objects from the first rows: a `train` that came later would be an error.
-    """
+def toolace_row(dialog: Dialog, extra: Extra) -> dict[str, Any]:
+    """A dialog in ToolACE's form, with the extra columns: `train` at every assistant turn, `tools` as JSON text."""
     row = FORMATS["toolace"].to_row(dialog)
-    for turn in row["conversations"] if masked else ():
+    for turn in row["conversations"] if extra.masked else ():
         if turn["from"] == "assistant":
             turn.setdefault("train", True)
+    if extra.listed:
+        row.setdefault("tools", "[]")
     return row
 
 
-def packed(format_name: str, rows: Sequence[Mapping[str, Any]], *, masked: bool = False) -> bytes:
+def packed(format_name: str, rows: Sequence[Mapping[str, Any]], extra: Extra) -> bytes:
     """Rows of `columns` as an Arrow stream, to be sent between processes."""
     import pyarrow as pa
 
-    schema = _schema(format_name, masked)
+    schema = _schema(format_name, extra)
     plain = [{name: _encodable(row.get(name)) for name in schema.names} for row in rows]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
@@ -103,11 +118,11 @@ class SplitWriter:
         folder: of the data set; folders of formats that are not written any more are removed.
         splits: names of the splits.
         formats: names of the Parquet formats.
-        masked: whether there are turns that are not to be trained on.
+        extra: what some of the rows have.
     """
 
-    def __init__(self, folder: Path, splits: Sequence[str], formats: Sequence[str], *, masked: bool = False) -> None:
-        self.folder, self.splits, self.formats, self.masked = folder, splits, formats, masked
+    def __init__(self, folder: Path, splits: Sequence[str], formats: Sequence[str], extra: Extra) -> None:
+        self.folder, self.splits, self.formats, self.extra = folder, splits, formats, extra
 
     def __enter__(self) -> SplitWriter:
         import pyarrow.parquet as pq
@@ -125,7 +140,7 @@ class SplitWriter:
             (self._temporary / name).mkdir()
             for split in self.splits:
                 path = self._temporary / name / f"{split}.parquet"
-                self._tables[(name, split)] = pq.ParquetWriter(path, _schema(name, self.masked), compression="zstd")
+                self._tables[(name, split)] = pq.ParquetWriter(path, _schema(name, self.extra), compression="zstd")
                 self._waiting[(name, split)] = []
         return self
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data_gen.dataset_files import columns, packed, toolace_row
+from data_gen.dataset_files import Extra, columns, packed, toolace_row
 from data_gen.duplicates import Fingerprint
 from data_gen.verification.judging import Judged, may_be_no_json, parsed_line, source
 from data_gen.verification.reading import read_dialog
 from data_gen.verification.row_files import Numbered
 from data_gen.verification.verdict import Verdict
 from toolace import Dialog, InputError, Tool
+from toolace.prompt import is_read_back
 from toolace.rows import dumps
 
 NOT_STATED = "not stated"
@@ -31,7 +32,7 @@ class Entry:
 
     Attributes:
         number: of the line or item in its file.
-        masked: whether it has turns that are not to be trained on.
+        extra: what it has that not every row has.
         split: "" when it is left out; `verdict` then says why.
     """
 
@@ -40,7 +41,7 @@ class Entry:
     type: str
     source: str
     licences: tuple[str, ...]
-    masked: bool
+    extra: Extra
     verdict: Verdict
     split: str = ""
 
@@ -94,8 +95,9 @@ class FirstReading(_Reader):
                 result.error = (error.what, error.where, error.fix)
                 break
             licences = tuple(sorted({licence_of(tool) for tool in dialog.tools}))
-            masked = bool(dialog.meta.get("masked"))
-            entry = Entry(number, dialog.id, dialog.type, source(dialog), licences, masked, Verdict(True))
+            listed = bool(dialog.tools) and not is_read_back(dialog.meta.get("prompt"))
+            extra = Extra(bool(dialog.meta.get("masked")), listed)
+            entry = Entry(number, dialog.id, dialog.type, source(dialog), licences, extra, Verdict(True))
             result.notes.append((entry, Fingerprint.of(dialog)))
         return result
 
@@ -117,14 +119,14 @@ class SecondReading(_Reader):
         entries: by line, what is to become of the rows.
         formats: of the Parquet files.
         show_returns: whether tool lists hold what tools return.
-        masked: whether any row of the data set has turns that are not to be trained on.
+        extra: what any row of the data set has.
     """
 
     def __init__(
-        self, path: Path, entries: Mapping[int, Entry], formats: Sequence[str], *, show_returns: bool, masked: bool
+        self, path: Path, entries: Mapping[int, Entry], formats: Sequence[str], *, show_returns: bool, extra: Extra
     ) -> None:
         super().__init__(path)
-        self.entries, self.formats, self.show_returns, self.masked = entries, formats, show_returns, masked
+        self.entries, self.formats, self.show_returns, self.extra = entries, formats, show_returns, extra
 
     def judge(self, rows: Iterable[Numbered]) -> Judged:
         """Renders lines or items."""
@@ -138,9 +140,9 @@ class SecondReading(_Reader):
                     written.left_out.append(dumps({**dialog.to_json(), "verdict": entry.verdict.to_json()}) + "\n")
                     continue
                 dialog = dialog if self.show_returns else _without_returns(dialog)
-                written.lines.setdefault(entry.split, []).append(dumps(toolace_row(dialog, self.masked)) + "\n")
+                written.lines.setdefault(entry.split, []).append(dumps(toolace_row(dialog, self.extra)) + "\n")
                 for name in self.formats:
-                    waiting.setdefault((name, entry.split), []).append(columns(name, dialog, masked=self.masked))
+                    waiting.setdefault((name, entry.split), []).append(columns(name, dialog, self.extra))
             except KeyError:
                 fix = "Let nothing write to it while the data set is made."
                 result.error = ("has changed while it was read", f"{self.path}:{number}", fix)
@@ -148,7 +150,7 @@ class SecondReading(_Reader):
             except InputError as error:
                 result.error = (error.what, error.where or f"{self.path}:{number}", error.fix)
                 break
-        written.tables = {key: packed(key[0], found, masked=self.masked) for key, found in waiting.items()}
+        written.tables = {key: packed(key[0], found, self.extra) for key, found in waiting.items()}
         result.notes.append(written)
         return result
 

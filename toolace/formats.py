@@ -17,6 +17,7 @@ What a form cannot hold, so that `from_row(to_row(dialog))` is not equal:
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from toolace.dialogs import Dialog, Message
 from toolace.errors import InputError
 from toolace.openai_messages import plain_message
 from toolace.pair_rows import from_pair, is_pair
-from toolace.prompt import DEFAULT_PROMPT, STYLES, read_system, write_system, write_tools
+from toolace.prompt import DEFAULT_PROMPT, STYLES, is_read_back, locate, read_system, write_system, write_tools
 from toolace.rows import read_json, read_rows
 from toolace.turn_masks import masked_ordinals, with_flags
 from toolace.turns import (
@@ -57,7 +58,10 @@ def _plain(dialog: Dialog) -> str:
 
 
 def to_toolace(dialog: Dialog) -> Row:
-    """`{"system", "conversations"}`, calls as `[name(arg=value)]` text: the published rows of ToolACE (Sec. 3.1)."""
+    """`{"system", "conversations"}`, calls as `[name(arg=value)]` text: the published rows of ToolACE (Sec. 3.1).
+
+    Where the system text lists the tools as YAML, XML, Markdown or Python, a column `tools` has them as JSON text too.
+    """
     turns: list[Row] = []
     messages = dialog.messages[1:] if _plain(dialog) else dialog.messages
     for item in grouped(messages):
@@ -68,7 +72,11 @@ def to_toolace(dialog: Dialog) -> Row:
     said = [turn for turn in turns if turn["from"] == "assistant"]
     for number in masked_ordinals(dialog):
         said[number]["train"] = False  # this form has no place for meta
-    return {"system": system_text(dialog), "conversations": turns}
+    row: Row = {"system": system_text(dialog), "conversations": turns}
+    if dialog.tools and not is_read_back(dialog.meta.get("prompt")):
+        # As text: lists of tools have no common columns.
+        row["tools"] = json.dumps([tool.to_function() for tool in dialog.tools], ensure_ascii=False)
+    return row
 
 
 def _assistant_text(message: Message) -> str:
@@ -84,7 +92,9 @@ def from_toolace(row: Mapping[str, Any]) -> Dialog:
     turns = read_turns(row)
     if not system and turns and turns[0][0] == "system":
         system, turns = turns[0][1], turns[1:]
-    plain, tools, prompt = read_system(system)
+    told = read_tools_column(row)
+    known = locate(system, told) if told else None
+    plain, tools, prompt = ("", told, known) if known else read_system(system)
     messages = [Message("system", plain)] if plain else []
     for speaker, value in turns:
         if speaker == "tool":
@@ -96,7 +106,7 @@ def from_toolace(row: Mapping[str, Any]) -> Dialog:
     meta = read_meta(row)
     if prompt is not None:
         meta["prompt"] = prompt
-    return build(row, messages, tools or read_tools_column(row), meta)
+    return build(row, messages, tools or told, meta)
 
 
 def _read_assistant(value: str) -> Message:

@@ -61,7 +61,7 @@ def write_tools(tools: Sequence[Tool], style: str) -> str:
     """The tool list as text.
 
     Raises:
-        InputError: the style is none of `STYLES`, which are read back too, and of `LISTINGS`, which are not.
+        InputError: the style is none of `STYLES` and `LISTINGS`.
     """
     write = STYLES.get(style) or LISTINGS.get(style)
     if write is None:
@@ -119,6 +119,20 @@ def read_system(text: str) -> tuple[str, tuple[Tool, ...], dict[str, str] | None
     if prompt["style"] == "verbatim":
         prompt["text"] = listed
     return plain, tools, None if prompt == DEFAULT_PROMPT else prompt
+
+
+def is_read_back(prompt: Any) -> bool:
+    """Whether `read_system` finds the tools in a system text of this prompt; for the rest see `locate`."""
+    return not isinstance(prompt, Mapping) or prompt.get("style") not in LISTINGS
+
+
+def locate(text: str, tools: Sequence[Tool]) -> dict[str, str] | None:
+    """The prompt of a system text whose tools are known and are listed in a style of `LISTINGS`; None when not."""
+    for style, write in LISTINGS.items():
+        before, listed, after = text.partition(write(tools))
+        if listed:
+            return {"before": before, "after": after, "style": style}
+    return None
 
 
 def _style(tools: Sequence[Tool], text: str) -> str:

@@ -1,7 +1,7 @@
 """Lists of tools as people write them besides JSON: YAML, XML, Markdown, Python signatures.
 
-A model that has seen one format of a tool list only has learnt the format with the task. These are written, not read
-back: a row with such a list keeps its tools in `dialogs.jsonl`, and its system text word for word everywhere else.
+A model that has seen one format of a tool list only has learnt the format with the task. These are written, not
+parsed: a toolace row with such a list has its tools in a column as well (`toolace.formats`).
 """
 
 from __future__ import annotations

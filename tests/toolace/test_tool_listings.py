@@ -60,4 +60,7 @@ def test_a_row_with_such_a_list_comes_back_word_for_word(style: str) -> None:
     )
     prompt = {"before": "Call these.\n", "after": "\n", "style": style}
     row = to_toolace(Dialog("d", "single", (WEATHER, NOTHING), messages, {"prompt": prompt}))
-    assert to_toolace(from_toolace(row)) == row
+    back = from_toolace(row)
+    assert to_toolace(back) == row
+    assert [tool.to_function() for tool in back.tools] == [WEATHER.to_function(), NOTHING.to_function()]
+    assert back.meta["prompt"] == prompt
