@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from toolace import Dialog, InputError
+from toolace import Dialog
+from toolace.file_sets import FileSet
 from toolace.formats import FORMATS
 from toolace.rows import dumps
 
@@ -127,19 +125,13 @@ class SplitWriter:
     def __enter__(self) -> SplitWriter:
         import pyarrow.parquet as pq
 
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".dataset."))
-        except OSError as error:
-            fix = "Choose a folder you may write to, with space left."
-            raise InputError(f"cannot be written ({error.strerror})", where=self.folder, fix=fix) from None
-        self._lines = {s: (self._temporary / f"{s}.jsonl").open("w", encoding="utf-8") for s in self.splits}
+        self._files = FileSet(self.folder).__enter__()
+        self._lines = {s: self._files.path(f"{s}.jsonl").open("w", encoding="utf-8") for s in self.splits}
         self._tables: dict[tuple[str, str], Any] = {}
         self._waiting: dict[tuple[str, str], list[Any]] = {}
         for name in self.formats:
-            (self._temporary / name).mkdir()
             for split in self.splits:
-                path = self._temporary / name / f"{split}.parquet"
+                path = self._files.path(f"{name}/{split}.parquet")
                 self._tables[(name, split)] = pq.ParquetWriter(path, _schema(name, self.extra), compression="zstd")
                 self._waiting[(name, split)] = []
         return self
@@ -178,32 +170,24 @@ class SplitWriter:
                 with contextlib.suppress(OSError):
                     table.close()
             if kind is None:
-                self._place()
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-
-    def _place(self) -> None:
-        """Moves everything to its final place."""
+                self._remove_old()
+        except BaseException as problem:
+            self._files.__exit__(type(problem), problem, None)
+            raise
+        self._files.__exit__(kind, error, trace)
         for name in FORMATS:
             if name not in self.formats:
-                # Only files of ours: somebody else's folder may have a format's name.
-                for split in ("train", "validation", "test"):
-                    (self.folder / name / f"{split}.parquet").unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError):  # only where nothing is left in it
                     (self.folder / name).rmdir()
-        for name in self.formats:
-            target = self.folder / name
-            target.mkdir(exist_ok=True)
-            for old in target.glob("*.parquet"):
-                if old.stem not in self.splits:
-                    old.unlink()
-            for split in self.splits:
-                os.replace(self._temporary / name / f"{split}.parquet", target / f"{split}.parquet")  # noqa: PTH105
+
+    def _remove_old(self) -> None:
+        """Files of ours that an earlier data set had and this one has not; a folder's other files may be somebody's."""
         for split in ("train", "validation", "test"):
-            if split in self.splits:
-                os.replace(self._temporary / f"{split}.jsonl", self.folder / f"{split}.jsonl")  # noqa: PTH105
-            else:
-                (self.folder / f"{split}.jsonl").unlink(missing_ok=True)
+            if split not in self.splits:
+                self._files.remove(f"{split}.jsonl")
+            for name in FORMATS:
+                if name not in self.formats or split not in self.splits:
+                    self._files.remove(f"{name}/{split}.parquet")
 
 
 def _encodable(value: Any) -> Any:

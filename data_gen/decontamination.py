@@ -22,6 +22,7 @@ from data_gen.verification.judging import READABLE, Judged, judge_all
 from data_gen.verification.moving import Moving
 from data_gen.verification.row_files import chunks, jobs_for
 from toolace import InputError
+from toolace.file_sets import FileSet
 from toolace.rows import Row, write_rows, write_text
 
 __all__ = ["Decontaminator", "decontaminate_file", "folders", "known_benchmarks", "reject_overlaps"]
@@ -71,14 +72,15 @@ def decontaminate_file(
             fix = "Give dialogs, tools, or questions of a benchmark."
             raise InputError(f"no row can be compared; the first one {verdict['evidence']}", where=path, fix=fix)
 
-    write_text(folder / "clean.jsonl", clean())
-    write_rows(folder / "overlap.jsonl", found)
-    if unreadable:
-        write_text(folder / "unreadable.jsonl", unreadable)
-    else:
-        (folder / "unreadable.jsonl").unlink(missing_ok=True)
-    counts = _summary(rules, found, known)
-    write_text(folder / "decontamination.md", report(counts, found))
+    with FileSet(folder) as files:
+        write_text(files.path("clean.jsonl"), clean())
+        write_rows(files.path("overlap.jsonl"), found)
+        if unreadable:
+            write_text(files.path("unreadable.jsonl"), unreadable)
+        else:
+            files.remove("unreadable.jsonl")
+        counts = _summary(rules, found, known)
+        write_text(files.path("decontamination.md"), report(counts, found))
     return counts
 
 

@@ -43,7 +43,8 @@ def from_pair(row: Mapping[str, Any]) -> Dialog:
 
 
 def _from_xlam(row: Mapping[str, Any], id_: str) -> Dialog:
-    query, answers, tools = row["query"], decoded(row["answers"], "answers") or [], decoded(row["tools"], "tools") or []
+    # Only an empty list says that no tool fits: anything else that is empty is gold that was lost.
+    query, answers, tools = row["query"], decoded(row["answers"], "answers"), decoded(row["tools"], "tools")
     if not isinstance(query, str) or not isinstance(answers, list) or not isinstance(tools, list):
         raise InputError("query, answers and tools are not a text and two lists", fix="Give xLAM rows.")
     calls = tuple(read_call(item) for item in answers)

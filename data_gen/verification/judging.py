@@ -41,7 +41,7 @@ class Judged:
         tally: how many rows of each type and source each rule rejected ("" for kept ones).
         cost: what the rejected rows had cost to make, by rule and unit, as far as the rows say.
         notes: what a judge tells beside its verdicts.
-        error: a line that is no JSON: what, where, fix. Nothing after it was judged.
+        error: why reading ended: what, where, fix. Nothing after it was judged.
     """
 
     kept: list[str] = field(default_factory=list)
@@ -106,9 +106,15 @@ class Judge:
                 is_line = isinstance(raw, bytes)
                 text, row = parsed_line(self.path, number, raw) if is_line else (repr(raw)[:10_000], raw)
             except InputError as error:
-                result.error = (error.what, error.where, error.fix)
-                break
-            line, verdict, dialog = self.row(f"{self.path.stem}-{number}", text, row)
+                if number == 1:  # not one bad row: another kind of file
+                    result.error = (error.what, error.where, error.fix)
+                    break
+                place = f"{self.path.name}:{number}"
+                text = raw.decode("utf-8", "replace").rstrip("\n")
+                line, verdict = _unreadable(f"{self.path.stem}-{number}", text, None, error.what, place)
+                dialog = None
+            else:
+                line, verdict, dialog = self.row(f"{self.path.stem}-{number}", text, row)
             (result.kept if verdict.kept else result.rejected).append(line)
             result.tally[(dialog.type if dialog else "", source(dialog), verdict.rule)] += 1
             for unit, amount in _cost(dialog).items() if not verdict.kept else ():
@@ -205,7 +211,7 @@ def judge_all(judge: RowJudge, chunks: Iterable[list[Numbered]], jobs: int) -> I
     """Judges chunk after chunk, in order; with more than one job in that many processes.
 
     Raises:
-        InputError: a line is not JSON; raised after everything before it was yielded.
+        InputError: the file is of another kind; raised after everything before it was yielded.
     """
     for result in map(judge.judge, chunks) if jobs < 2 else _parallel(judge, chunks, jobs):
         yield result

@@ -5,15 +5,13 @@
         moving.reject(line, (type, source, rule))
 
 Everything that can fail is done beside the files: the new rows are written and the new ledger is computed first, and
-the files change places last. A ledger that is not of these rows is one clear error, and no file has changed.
+the files change places last, all or none. A ledger that is not of these rows is one clear error, and no file changes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,11 +20,7 @@ from typing import IO
 
 from data_gen.verification.ledger import Key, Ledger
 from toolace import InputError
-
-# A row that is moved stands in both files for a moment rather than in neither: the file it leaves is renamed after the
-# file it goes to, and the ledger, which counts them, last.
-_ORDER = ("rejected.jsonl", "undecided.jsonl", "decontamination.md", "decontamination.json", "verified.jsonl")
-_LEDGER = ("ledger.md", "ledger.svg", "ledger.json")
+from toolace.file_sets import FileSet
 
 
 class Moving:
@@ -45,14 +39,16 @@ class Moving:
         self.moved: Counter[Key] = Counter()
         self.cost: Counter[tuple[str, str]] = Counter()
         self._streams: dict[str, IO[str]] = {}
+        self._files = FileSet(folder)
 
     def __enter__(self) -> Moving:
+        self._files.__enter__()
         try:
-            self._new = Path(tempfile.mkdtemp(dir=self.folder, prefix=".moving."))
             if (self.folder / "rejected.jsonl").exists():
-                shutil.copyfile(self.folder / "rejected.jsonl", self._new / "rejected.jsonl")
+                shutil.copyfile(self.folder / "rejected.jsonl", self._files.path("rejected.jsonl"))
         except OSError as error:
-            raise self._refused(error) from None
+            self._files.__exit__(type(error), error, None)
+            raise self._files.refused(error) from None
         return self
 
     def keep(self, line: str) -> None:
@@ -68,10 +64,10 @@ class Moving:
         """Adds a text to a file; to rows that were rejected before, when it is `rejected.jsonl`."""
         try:
             if name not in self._streams:
-                self._streams[name] = (self._new / name).open("a", encoding="utf-8")
+                self._streams[name] = self._files.path(name).open("a", encoding="utf-8")
             self._streams[name].write(text)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._files.refused(error) from None
 
     def begin(self, name: str) -> None:
         """Makes a file that is there even when nothing is written to it."""
@@ -85,20 +81,18 @@ class Moving:
                 self.begin("verified.jsonl")
                 self._close()
                 self._write_ledger()
-                self._place()
-        except OSError as problem:
-            raise self._refused(problem) from None
-        finally:
+        except BaseException as problem:
             with contextlib.suppress(OSError):
                 self._close()
-            shutil.rmtree(self._new, ignore_errors=True)
+            self._files.__exit__(type(problem), problem, None)
+            raise self._files.refused(problem) if isinstance(problem, OSError) else problem from None
+        with contextlib.suppress(OSError):
+            self._close()
+        self._files.__exit__(kind, error, trace)
 
     def _close(self) -> None:
         for stream in self._streams.values():
-            if not stream.closed:
-                stream.flush()
-                os.fsync(stream.fileno())
-                stream.close()
+            stream.close()
 
     def _write_ledger(self) -> None:
         """The new ledger, beside the new files; nothing when the folder has none."""
@@ -111,13 +105,4 @@ class Moving:
         except InputError as error:
             raise InputError(error.what, where=self.folder / "ledger.json", fix=error.fix) from None
         cost: Mapping[tuple[str, str], float] = Counter(ledger.cost) + self.cost
-        Ledger(ledger.tally, cost).write(self._new)
-
-    def _place(self) -> None:
-        for name in (*_ORDER, *_LEDGER):
-            if (self._new / name).exists():
-                os.replace(self._new / name, self.folder / name)  # noqa: PTH105
-
-    def _refused(self, error: OSError) -> InputError:
-        fix = "Choose a folder you may write to, with space left."
-        return InputError(f"cannot be written ({error.strerror})", where=self.folder, fix=fix)
+        Ledger(ledger.tally, cost).write(self._files.path("ledger.json").parent)

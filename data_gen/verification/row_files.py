@@ -1,4 +1,4 @@
-"""Files of rows as they come from anywhere: JSON Lines or one JSON list, read about a megabyte at a time."""
+"""Files of rows as they come from anywhere: JSON Lines, one JSON list, Parquet; read about a megabyte at a time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ CHUNK_BYTES = 1 << 20
 CHUNK_ITEMS = 256
 # our choice: below four megabytes starting other processes costs more than it saves.
 _PARALLEL_BYTES = 4 << 20
+_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 
 
 def jobs_for(path: Path) -> int:
@@ -32,14 +33,21 @@ def cores() -> int:
 
 
 def chunks(path: Path) -> Iterator[list[Numbered]]:
-    """The rows of a JSON Lines file (numbered lines, bytes) or of a JSON list (numbered items), chunk by chunk.
+    """The rows of a JSON Lines file (numbered lines, bytes), of a JSON list or a Parquet file (numbered items).
 
     Raises:
-        InputError: the file cannot be read, or its list is no JSON.
+        InputError: the file cannot be read, is packed, or its list is no JSON.
     """
     if path.is_dir():
         raise InputError("is a folder, a file is needed", where=path, fix="Name a file in it.")
     try:
+        with path.open("rb") as stream:
+            head = stream.read(4)
+        if head == _PARQUET:
+            yield from _parquet(path)
+            return
+        if head.startswith(_GZIP):
+            raise InputError("is packed with gzip", where=path, fix=f"Unpack it: gunzip {path.name}")
         if _starts_list(path):
             items = list(enumerate(read_json(path), 1))
             yield from (items[i : i + CHUNK_ITEMS] for i in range(0, len(items), CHUNK_ITEMS))
@@ -51,6 +59,22 @@ def chunks(path: Path) -> Iterator[list[Numbered]]:
                 number += len(lines)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=path, fix="Check the path.") from None
+
+
+def _parquet(path: Path) -> Iterator[list[Numbered]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 1
+    try:
+        with pq.ParquetFile(path) as table:
+            for batch in table.iter_batches(CHUNK_ITEMS):
+                items = batch.to_pylist()
+                yield list(enumerate(items, number))
+                number += len(items)
+    except pa.ArrowException as error:
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"is no Parquet file that can be read ({problem})", where=path, fix="Get it again.") from None
 
 
 def _starts_list(path: Path) -> bool:

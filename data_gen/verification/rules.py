@@ -13,6 +13,7 @@ from data_gen.verification import (  # noqa: F401  (importing a module registers
     text_rules,
     tool_rules,
 )
+from data_gen.verification.patterns import one_row
 from data_gen.verification.registry import REGISTRY, Rule
 from data_gen.verification.verdict import KEPT, Verdict
 from toolace.dialogs import Dialog
@@ -55,14 +56,15 @@ _FINDINGS = tuple((rule.id, rule.findings) for rule in RULES.values())
 
 def check(dialog: Dialog) -> Verdict:
     """Runs the rules cheap-first and stops at the first failure; never raises on any dialog."""
-    for id_, findings in _FINDINGS:
-        for evidence, where in findings(dialog):
-            return Verdict.reject(id_, evidence, where)
+    with one_row():
+        for id_, findings in _FINDINGS:
+            for evidence, where in findings(dialog):
+                return Verdict.reject(id_, evidence, where)
     return KEPT
 
 
 def check_all(dialog: Dialog) -> list[Verdict]:
     """Every violation of every rule, in the order of RULES; empty when the dialog is kept."""
-    return [
-        Verdict.reject(rule.id, evidence, where) for rule in RULES.values() for evidence, where in rule.findings(dialog)
-    ]
+    with one_row():
+        found = [(rule.id, *finding) for rule in RULES.values() for finding in rule.findings(dialog)]
+    return [Verdict.reject(*each) for each in found]

@@ -43,7 +43,10 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: An
     if isinstance(instance, dict):
         for pattern, subschema in patterns.items():
             for key, value in instance.items():
-                if matches(pattern, key):
+                found = matches(pattern, key)
+                if found is None:
+                    yield ValidationError(f"the pattern {pattern!r} cannot be applied to {key!r}")
+                elif found:
                     yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 

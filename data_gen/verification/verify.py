@@ -20,6 +20,7 @@ from data_gen.verification.reviews import read_reviews
 from data_gen.verification.row_files import chunks, cores, jobs_for
 from data_gen.verification.rules import RULES
 from toolace import InputError
+from toolace.file_sets import FileSet
 from toolace.rows import write_text
 
 _EXAMPLE = """example:
@@ -41,7 +42,7 @@ def verify_file(
     reviews: Mapping[str, bool] | None = None,
     ledger: bool = False,
 ) -> dict[str, Any]:
-    """Checks every row; writes `verified.jsonl` and `rejected.jsonl`, both whole or not at all.
+    """Checks every row; writes `verified.jsonl` and `rejected.jsonl`, all files whole or none.
 
     Args:
         path: JSON Lines, or a JSON file with one list.
@@ -55,7 +56,7 @@ def verify_file(
         `{"in", "kept", "rejected", "rules": {rule id: rows}}`.
 
     Raises:
-        InputError: the file is missing or empty, a line of it is not JSON, or an output would replace it.
+        InputError: the file is missing or empty, does not begin with JSON, or an output would replace it.
     """
     path = Path(path)
     folder = path.parent if out is None else Path(out)
@@ -66,13 +67,14 @@ def verify_file(
             )
     known = read_answers(Path(answers)) if answers is not None else answers_beside(path)
     judge = Judge(path, known, reviews)
-    found = _write(path, folder, judge, min(jobs, cores()) or jobs_for(path))
+    with FileSet(folder) as files:
+        found = _write(path, files.path("verified.jsonl").parent, judge, min(jobs, cores()) or jobs_for(path))
+        if ledger:
+            found.write(files.path("ledger.json").parent)
     counts = found.counts()
     rules = {rule: counts[rule] for rule in (READABLE, REVIEWED, *RULES) if counts[rule]}
     kept, rejected_rows = counts[""], sum(rules.values())
     assert kept + rejected_rows == found.total, "a row was lost on the way"
-    if ledger:
-        found.write(folder)
     return {"in": found.total, "kept": kept, "rejected": rejected_rows, "rules": rules}
 
 

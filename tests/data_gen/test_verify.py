@@ -81,8 +81,11 @@ def test_a_row_that_json_cannot_hold_again_is_kept_as_text(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"id": "a"}\n{"id": \n', ":2"),
+        (b'{"id": \n{"id": "a"}\n', ":1"),
+        (b'{\n  "id": "a"\n}\n', ":1"),
         (b'{"id": "\xff"}\n', "UTF-8"),
+        (b"\x1f\x8b\x08\x00", "gunzip"),
+        (b"PAR1 and nothing else", "Parquet"),
         (b"", "no rows"),
         (b"\n\n", "no rows"),
         (b"[]", "no rows"),

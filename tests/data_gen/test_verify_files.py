@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from clean_dialogs import FORECAST, ROWS
 
@@ -43,14 +45,37 @@ def test_several_processes_write_the_same_bytes_in_the_same_order(tmp_path: Path
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
 
 
-def test_a_broken_line_is_named_from_any_process_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_broken_line_is_rejected_by_name_and_the_rest_goes_on(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", list(ROWS) * 300)
+    number = len(ROWS) * 300 + 1
     with path.open("ab") as stream:
-        stream.write(b'{"id": \n')
+        stream.write(b'{"id": \n' + json.dumps(ROWS[0]).encode() + b"\n")
     for jobs in (1, 2):
-        with pytest.raises(InputError, match=rf"rows.jsonl:{len(ROWS) * 300 + 1}"):
-            verify_file(path, tmp_path / "out", jobs=jobs)
-    assert not list((tmp_path / "out").iterdir())
+        counts = verify_file(path, tmp_path / str(jobs), jobs=jobs)
+        assert counts["in"] == number + 1 and counts["rules"]["row.readable"] == 1
+    rejected = [row for _, row in read_rows(tmp_path / "2" / "rejected.jsonl")]
+    (broken,) = [row for row in rejected if row["verdict"]["rule"] == "row.readable"]
+    assert broken["text"] == '{"id": ' and broken["verdict"]["where"] == f"rows.jsonl:{number}"
+
+
+def test_parquet_is_judged_as_its_rows_are(tmp_path: Path) -> None:
+    rows = [FORMATS["trl"].to_row(Dialog.from_json(row)) for row in ROWS]
+    plain = [{**row, **{key: json.dumps(row[key]) for key in ("tools", "meta", "messages")}} for row in rows]
+    pq.write_table(pa.Table.from_pylist(plain), tmp_path / "rows.parquet")
+    write(tmp_path / "rows.jsonl", rows)
+    lines, table = (verify_file(tmp_path / f"rows.{end}", tmp_path / end) for end in ("jsonl", "parquet"))
+    assert table == lines
+
+
+def test_files_change_together_or_not_at_all(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", list(ROWS))
+    out = tmp_path / "out"
+    (out / "rejected.jsonl").mkdir(parents=True)
+    (out / "verified.jsonl").write_text("old\n")
+    with pytest.raises(InputError, match="cannot be written"):
+        verify_file(path, out, ledger=True)
+    assert (out / "verified.jsonl").read_text() == "old\n"
+    assert sorted(each.name for each in out.iterdir()) == ["rejected.jsonl", "verified.jsonl"]
 
 
 def test_rows_are_read_as_convert_reads_them_in_every_format() -> None:
