@@ -54,7 +54,7 @@ def write_card(
 def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], facts: Mapping[str, Any]) -> str:
     """The YAML block that the hub and `datasets.load_dataset` read: one configuration a format."""
     splits, formats = list(counts["splits"]), list(facts["plan"]["formats"])
-    configs = [
+    configs: list[dict[str, Any]] = [
         {
             "config_name": name,
             "data_files": [{"split": split, "path": f"{name}/{split}.parquet"} for split in splits],
@@ -66,7 +66,20 @@ def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], fac
         files = [{"split": split, "path": f"{split}.jsonl"} for split in splits]
         configs = [{"config_name": "default", "data_files": files}]
     known = sorted(licence for licence in licences if licence not in (NOT_STATED, BY_A_MODEL))
-    told = [{"name": split, "num_examples": counts["splits"][split]} for split in splits]
+    info = [
+        {
+            "config_name": config["config_name"],
+            "splits": [
+                {
+                    "name": item["split"],
+                    "num_bytes": (folder / item["path"]).stat().st_size,
+                    "num_examples": counts["splits"][item["split"]],
+                }
+                for item in config["data_files"]
+            ],
+        }
+        for config in configs
+    ]
     header: dict[str, Any] = {
         "pretty_name": str(facts.get("name") or folder.name),
         "language": ["en"],
@@ -76,7 +89,7 @@ def _header(folder: Path, counts: Mapping[str, Any], licences: Counter[str], fac
         "size_categories": [_size(counts["rows"])],
         "configs": configs,
         # Readers compare it with what they find, and so does `toolace publish`.
-        "dataset_info": [{"config_name": config["config_name"], "splits": told} for config in configs],
+        "dataset_info": info,
     }
     return "---\n" + yaml.dump(header, Dumper=_Plain, sort_keys=False, allow_unicode=True) + "---\n"
 
