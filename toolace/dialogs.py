@@ -86,9 +86,11 @@ def read_call(item: Any) -> Call:
     arguments = item.get("arguments")
     if isinstance(arguments, str):
         try:
-            arguments = strict_json(arguments)
-        except (ValueError, RecursionError):
-            raise InputError(f"arguments of the call to {item['name']!r} are not JSON", fix="Repair the row.") from None
+            arguments = strict_json(arguments, unique=True)
+        except (ValueError, RecursionError) as error:
+            problem = str(error) or type(error).__name__
+            what = f"arguments of the call to {item['name']!r} are not JSON ({problem})"
+            raise InputError(what, fix="Repair the row.") from None
     if arguments is None:
         arguments = {}
     if not isinstance(arguments, Mapping):

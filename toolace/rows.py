@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,15 @@ def _parse_line(raw: bytes, path: Path, number: int) -> Row:
     return row
 
 
-def strict_json(text: str) -> Any:
-    """Parses JSON; ValueError for what Python accepts beyond it: NaN, infinities, and numbers that overflow to one."""
+def strict_json(text: str, *, unique: bool = False) -> Any:
+    """Parses JSON; ValueError for what Python accepts beyond it: NaN, infinities, and numbers that overflow to one.
+
+    Args:
+        unique: whether a member that an object names twice is an error too; otherwise the last one counts.
+    """
     if text.startswith("\ufeff"):
         raise ValueError("begins with a byte order mark")
-    return _STRICT.decode(text)
+    return (_UNIQUE if unique else _STRICT).decode(text)
 
 
 def _refuse(constant: str) -> Any:
@@ -99,8 +104,17 @@ def _finite(text: str) -> float:
     return value
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name, count = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the member {name!r} is there {count} times")
+    return found
+
+
 # Made once: `json.loads` makes a decoder at every call that is given options.
 _STRICT = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_UNIQUE = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
 
 
 def load(path: str | Path, build: Callable[[Row], Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from toolace import Call, Dialog, InputError, Message, Tool, read_dialogs, write_dialogs
-from toolace.dialogs import number_calls
+from toolace.dialogs import number_calls, read_call
 
 TOOL = Tool("f", "d", {"type": "object", "properties": {}}, id="t-1", domain="x")
 ROW: dict[str, Any] = {
@@ -125,3 +125,9 @@ def test_a_broken_message_is_named_with_its_row(tmp_path: Path, message: Any, wh
 def test_a_broken_row_is_named(row: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=what):
         Dialog.from_json(row)
+
+
+def test_arguments_that_name_a_parameter_twice_are_an_error() -> None:
+    call = {"function": {"name": "weather", "arguments": '{"city": "Rome", "city": "Paris"}'}}
+    with pytest.raises(InputError, match="the member 'city' is there 2 times"):
+        read_call(call)
