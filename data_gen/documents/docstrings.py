@@ -1,4 +1,8 @@
-"""Python functions whose docstrings describe every parameter (numpydoc or Google style), read from source alone."""
+"""Python functions with docstrings (numpydoc, Google or Sphinx style), read from source alone.
+
+Of an installed package, functions count whose docstring describes every parameter. Of a user's own files, methods count
+too, and a parameter that is not described is described by its name. What is left out is counted with its reason.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,11 @@ from typing import Any
 from data_gen.documents.docstring_types import Schema, type_of_annotation, type_of_text
 from data_gen.documents.document import Document
 from data_gen.documents.licences import spdx
-from data_gen.documents.loading import Report, read_bytes
+from data_gen.documents.loading import LeftOut, Report, read_bytes
+from data_gen.documents.naming import snake
 from data_gen.documents.openapi_schema import parameter_name
 from data_gen.documents.plain_text import PARAMETER_CHARACTERS, TOOL_CHARACTERS, opening, plain
+from data_gen.documents.spelled_out import parameter_text
 from toolace import InputError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -49,6 +55,7 @@ _NUMPY = re.compile(r"^(\w[\w ]*)\n[-=]{3,}[ ]*$", re.MULTILINE)
 _GOOGLE = re.compile(
     r"^(Args|Arguments|Parameters|Params|Returns|Yields|Raises|Examples?|Notes?|Attributes):[ ]*$", re.M
 )
+_SPHINX = re.compile(r"^[ \t]*:(\w+)((?:[ \t]+[\w*\[\], .|]+)?):", re.MULTILINE)
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?: ?, ?\*{0,2}\w+)*)[ ]*:[ ]*(.*)$|^(\w+)$")
 _GOOGLE_ENTRY = re.compile(r"^\s*\*{0,2}(\w+)[ ]*(?:\((.*?)\))?[ ]*:[ ]*(.*)$")
 _WITHDRAWN = re.compile(r"deprecated", re.IGNORECASE)
@@ -95,13 +102,30 @@ def read_file(path: Path, report: Report, *, package: str = "", inner: Path | No
         return
     place = _Place(package, inner or Path(path.name), path)
     exported = _exported(tree)
+    for owner, node in _public(tree, exported, methods=not package):
+        try:
+            yield place.document(node, owner)
+        except _Unfit as unfit:
+            report(LeftOut(str(unfit), f"{path} (line {node.lineno}, {node.name})"))
+
+
+class _Unfit(Exception):
+    """The function is no tool; the text says why."""
+
+
+def _public(tree: ast.Module, exported: set[str] | None, *, methods: bool) -> Iterator[tuple[str, Function]]:
+    """(class or "", function) of everything public; methods of public classes only when they are asked for."""
     for node in tree.body:
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) or node.name.startswith("_"):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or node.name.startswith("_"):
             continue
-        if exported is None or node.name in exported:
-            document = place.document(node)
-            if document:
-                yield document
+        if exported is not None and node.name not in exported:
+            continue
+        if not isinstance(node, ast.ClassDef):
+            yield "", node
+        elif methods:
+            for inner in node.body:
+                if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and not inner.name.startswith("_"):
+                    yield node.name, inner
 
 
 def _exported(tree: ast.Module) -> set[str] | None:
@@ -129,19 +153,25 @@ class _Place:
         self.title = ".".join(self.prefix) or path.stem
         self.file = f"{package}/{inner.as_posix()}" if package else str(path)
 
-    def document(self, node: Function) -> Document | None:
-        """The function, None unless its docstring describes each parameter and JSON can hold the required ones."""
+    def document(self, node: Function, owner: str = "") -> Document:
+        """The function, or the method of the class `owner`.
+
+        Raises:
+            _Unfit: it has no docstring, or takes what JSON cannot hold or what nobody describes.
+        """
         text = ast.get_docstring(node, clean=False)
-        if not text or len(text) > 100_000 or node.args.vararg:
-            return None
+        if not text or len(text) > 100_000:
+            raise _Unfit("it has no docstring" if not text else "its docstring has more than 100,000 characters")
+        if node.args.vararg:
+            raise _Unfit("it takes any number of arguments (*args)")
         text = _FOOTNOTE.sub("", _DIRECTIVE.sub("", inspect.cleandoc(text)))
         said, described, returned = parse_docstring(text)
-        if not said or _WITHDRAWN.search(said[:300]):
-            return None
-        parameters = _parameters(node, described)
-        if parameters is None:
-            return None
-        name = ".".join([*self.prefix, node.name]) if self.prefix else node.name
+        if not said:
+            raise _Unfit("its docstring does not say what it does")
+        if _WITHDRAWN.search(said[:300]):
+            raise _Unfit("it is deprecated")
+        parameters, by_name = _parameters(node, described, own=not self.package)
+        name = ".".join([*self.prefix, *([snake(owner)] if owner else []), node.name])
         returns = type_of_annotation(node.returns) or (type_of_text(returned) if returned else None)
         structure = {
             "name": name,
@@ -150,6 +180,8 @@ class _Place:
             "returns": returns,
         }
         source = {"package": self.package, "version": self.version, "file": self.file, "operation": node.name}
+        if by_name:
+            source["described_by_name"] = ", ".join(by_name)
         path = (DOMAINS.get(self.package, OTHER), self.title, node.name.replace("_", " "))
         return Document(f"python:{name}", self.title, plain(said), path, structure, source, self.licence)
 
@@ -179,6 +211,8 @@ def parse_docstring(text: str) -> tuple[str, dict[str, tuple[str, str]], str]:
         result = _numpy_entries(returned)
         first = returned.strip().split("\n")[0] if returned.strip() else ""
         return parts[0][1].strip(), entries, next(iter(result.values()))[0] or first if result else first
+    if _SPHINX.search(text):
+        return _sphinx(text)
     parts = _split(text, _GOOGLE)
     entries = _google_entries("\n".join(body for name, body in parts if name.startswith(("Arg", "Param"))))
     returned = next((body for name, body in parts if name == "Returns"), "").strip()
@@ -190,6 +224,26 @@ def _split(text: str, heading: re.Pattern[str]) -> list[tuple[str, str]]:
     parts = [("", text[: found[0].start()] if found else text)]
     ends = [*(match.start() for match in found[1:]), *([len(text)] if found else [])]
     return parts + [(match[1].strip(), text[match.end() : end]) for match, end in zip(found, ends, strict=True)]
+
+
+def _sphinx(text: str) -> tuple[str, dict[str, tuple[str, str]], str]:
+    """`parse_docstring` for fields: `:param int x: what it is`, `:type x: int`, `:rtype: float`."""
+    found = list(_SPHINX.finditer(text))
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    kinds: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    returned = ""
+    for match, end in zip(found, ends, strict=True):
+        field, argument, body = match[1], match[2].split(), " ".join(text[match.end() : end].split())
+        if field in ("param", "parameter", "arg", "argument", "key", "keyword") and argument:
+            texts[argument[-1].lstrip("*")] = body
+            if len(argument) > 1:
+                kinds[argument[-1].lstrip("*")] = " ".join(argument[:-1])
+        elif field == "type" and argument:
+            kinds[argument[0]] = body
+        elif field == "rtype":
+            returned = body
+    return text[: found[0].start()].strip(), {n: (kinds.get(n, ""), said) for n, said in texts.items()}, returned
 
 
 def _numpy_entries(body: str) -> dict[str, tuple[str, str]]:
@@ -225,30 +279,42 @@ def _google_entries(body: str) -> dict[str, tuple[str, str]]:
     return {name: (kind, "\n".join(lines).strip()) for name, (kind, lines) in entries.items()}
 
 
-def _parameters(node: Function, described: Mapping[str, tuple[str, str]]) -> dict[str, Any] | None:
-    """The parameter schema, None when one is not described or a required one is nothing that JSON can hold."""
+def _parameters(
+    node: Function, described: Mapping[str, tuple[str, str]], *, own: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """The parameter schema, and which parameters their names describe: that is done for a user's `own` files alone.
+
+    Raises:
+        _Unfit: one is not described, or a required one is nothing that JSON can hold.
+    """
     properties: Schema = {}
     required: list[str] = []
+    by_name: list[str] = []
     for argument, default in _arguments(node):
         if argument.arg in _IGNORED or argument.arg.startswith("_"):
             continue
         kind, text = described.get(argument.arg, ("", ""))
         said = opening(text, PARAMETER_CHARACTERS)
-        if not said:
-            return None
+        if not said and not own:
+            raise _Unfit("a parameter is not described")
         schema = type_of_text(kind) or type_of_annotation(argument.annotation)
         if schema is None:
             if default is None:
-                return None
+                raise _Unfit("a required parameter has no type that JSON can hold")
             continue
+        if not said:
+            said = parameter_text(argument.arg, schema, "")
+            by_name.append(argument.arg)
+        if not said:
+            raise _Unfit("a parameter is not described, and its name says nothing")
         name = parameter_name(argument.arg, properties)
         properties[name] = {**schema, **_default(default, schema), "description": said}
         if default is None:
             required.append(name)
-    if not properties:
-        return None
+    if not properties and not own:
+        raise _Unfit("it takes nothing that a request could give")
     parameters: Schema = {"type": "object", "properties": properties}
-    return {**parameters, "required": required} if required else parameters
+    return ({**parameters, "required": required} if required else parameters), by_name
 
 
 def _arguments(node: Function) -> Iterator[tuple[ast.arg, ast.expr | None]]:

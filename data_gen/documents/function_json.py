@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from data_gen.documents.mcp import mcp_tools
 from data_gen.documents.openapi_schema import SchemaReader, TooLarge, parameter_name
 from data_gen.documents.plain_text import TOOL_CHARACTERS, opening, plain
 from data_gen.documents.references import References
+from data_gen.documents.spelled_out import parameter_text
 from toolace import InputError, Tool
 from toolace.rows import strict_json
 
+# Lines of a JSON Lines file that show whether it holds functions.
+LOOKED_AT = 50
 # Where a row of a data set keeps its function definitions.
 _HOLDERS = ("tools", "function", "functions")
 
@@ -76,6 +80,38 @@ def _lines(path: Path, report: Report) -> Iterator[Document]:
     except InputError as error:
         report(error)
         return
+    told: Counter[str] = Counter()
+
+    def once(error: InputError) -> None:
+        told[error.what] += 1
+        if told[error.what] == 1:
+            report(error)
+
+    yield from _rows(raw, path, once)
+    for what, count in told.items():
+        if count > 1:
+            report(InputError(f"{count - 1:,} more lines have the same fault: {what}", where=path, fix="Repair them."))
+
+
+def holds_functions(path: Path) -> bool:
+    """Whether one of the first lines of a JSON Lines file holds a function definition, or none can be read."""
+    try:
+        lines = [line for line in read_bytes(path).split(b"\n", LOOKED_AT)[:LOOKED_AT] if line.strip()]
+    except InputError:
+        return True  # its reader says why
+    readable = False
+    for line in lines:
+        try:
+            row = strict_json(line.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            continue
+        readable = True
+        if mcp_tools(row) is not None or functions_of(row) is not None:
+            return True
+    return not readable
+
+
+def _rows(raw: bytes, path: Path, report: Report) -> Iterator[Document]:
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
             continue
@@ -112,7 +148,7 @@ def document_of(row: Any, title: str, file: str) -> Document:
     inner = row["function"] if isinstance(row.get("function"), Mapping) else row
     returns = tool.returns if tool.returns is not None else inner.get("outputSchema")
     name = ".".join(parameter_name(part, ()) for part in tool.name.strip().split(".") if part) or "function"
-    structure = {
+    structure: dict[str, Any] = {
         "name": name,
         "description": opening(tool.description[:3_000], TOOL_CHARACTERS, 3),
         "parameters": _parameters(tool.parameters),
@@ -120,6 +156,10 @@ def document_of(row: Any, title: str, file: str) -> Document:
     }
     source = {"package": "", "version": "", "file": file, **{k: str(v) for k, v in tool.source.items()}}
     source["operation"] = tool.name
+    parameters, by_name = _described(structure["parameters"])
+    structure["parameters"] = parameters
+    if by_name:
+        source["described_by_name"] = ", ".join(by_name)
     path = tool.path or ((tool.domain,) if tool.domain else ("Other", title))
     return Document(
         f"function:{title}:{name}", title, plain(tool.description[:4_000]), path, structure, source, tool.licence
@@ -131,6 +171,17 @@ def _parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     schema = reader.schema((parameters, ""), PARAMETER_LIMITS)
     schema.pop("description", None)
     return schema if "properties" in schema else {"type": "object", "properties": {}}
+
+
+def _described(parameters: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Parameters without a description are given what their names say, as those of an OpenAPI file are."""
+    properties: dict[str, Any] = {}
+    by_name: list[str] = []
+    for name, schema in parameters["properties"].items():
+        said = "" if schema.get("description") else parameter_text(name, schema, "")
+        properties[name] = {**schema, "description": said} if said else schema
+        by_name += [name] if said else []
+    return {**parameters, "properties": properties}, by_name
 
 
 def _returns(returns: Any) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,6 +12,37 @@ from typing import Any
 from data_gen.documents import safe_yaml
 from toolace import InputError
 from toolace.rows import strict_json
+
+
+class LeftOut(InputError):
+    """An operation or function that is no tool for a reason of its kind, such as being deprecated; these are counted.
+
+    Attributes:
+        reason: what holds for all that are counted together, "is deprecated".
+        place: file, and the operation in it.
+        number: how many this one stands for.
+    """
+
+    def __init__(self, reason: str, place: str, number: int = 1) -> None:
+        super().__init__(f"is left out: {reason}", where=place, fix="Nothing to do if that is meant.")
+        self.reason, self.place, self.number = reason, place, number
+
+
+def told(problems: Iterable[InputError]) -> list[str]:
+    """A line for each problem; what was left out for one reason is one line, with its number."""
+    lines: list[str] = []
+    groups: dict[str, list[LeftOut]] = {}
+    for problem in problems:
+        if isinstance(problem, LeftOut):
+            groups.setdefault(problem.reason, []).append(problem)
+        else:
+            lines.append(str(problem))
+    for reason, group in groups.items():
+        number = sum(one.number for one in group)
+        more = f"{number:,} operations or functions are left out: {reason}; the first is {group[0].place}"
+        lines.append(str(group[0]) if number == 1 else more)
+    return lines
+
 
 # Takes what was wrong with one file or operation; the reader goes on with the next.
 Report = Callable[[InputError], None]

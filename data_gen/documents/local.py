@@ -105,7 +105,7 @@ def _reader(path: Path, report: Report, folder: Path, read: list[References]) ->
     if kind in _MANUALS:
         return markdown.read_file(path, report)
     if kind == ".jsonl":
-        return function_json.read_file(path, report)
+        return function_json.read_file(path, report) if function_json.holds_functions(path) else None
     if kind not in _DATA and kind:
         return None
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from data_gen.documents.document import Document
 from data_gen.documents.licences import spdx
-from data_gen.documents.loading import Report, parse, read_bytes
+from data_gen.documents.loading import LeftOut, Report, parse, read_bytes
 from data_gen.documents.naming import singular, snake, styled
 from data_gen.documents.openapi_operation import METHODS, OperationReader, Unfit
 from data_gen.documents.operation_names import distinct_name, operation_name
@@ -118,6 +118,7 @@ class _Description:
             self.source["category"] = ", ".join(self.categories)
         self.taken: set[str] = set()
         self.same: Counter[str] = Counter()
+        self.left_out: dict[str, LeftOut] = {}
 
     def documents(self, draw: Draw) -> Iterator[Document]:
         left = VISITS
@@ -127,7 +128,8 @@ class _Description:
             place = f"{self.publication.file} ({method.upper()} {path[:200]})"
             try:
                 document = self._document(method, path, item, operation)
-            except Unfit:
+            except Unfit as unfit:
+                self._leave_out(str(unfit), place)
                 continue
             except InputError as error:
                 self._tell(error, place)
@@ -137,12 +139,15 @@ class _Description:
                 continue
             finally:
                 left -= self.operations.spent
+            self._tell_contradictions(place)
             if document is not None:
                 yield document
             if left < 0:
                 fix = "Split the description, or let its schemas refer to each other less."
                 self.report(InputError("its schemas are too large; what follows is not read", where=place, fix=fix))
                 break
+        for one in self.left_out.values():
+            self.report(one)
         for what, count in self.same.items():
             if count > 1:
                 more = f"{count - 1} more operations cannot be read for the same reason: {what}"
@@ -153,6 +158,18 @@ class _Description:
         self.same[error.what] += 1
         if self.same[error.what] == 1:
             self.report(InputError(error.what, where=place, fix=error.fix))
+
+    def _tell_contradictions(self, place: str) -> None:
+        """Bounds that no value meets: the operation is read without them."""
+        found = self.operations.schemas.contradictions
+        for what in found:
+            self.report(InputError(f"{what}; both are left out", where=place, fix="Write the lower bound first."))
+        found.clear()
+
+    def _leave_out(self, reason: str, place: str) -> None:
+        """Counts an operation that is no tool; the first one of each reason is named."""
+        known = self.left_out.setdefault(reason, LeftOut(reason, place, 0))
+        known.number += 1
 
     def _operations(self) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
         """(method, path, path item, operation) of everything that may be called."""
@@ -177,6 +194,9 @@ class _Description:
                 if isinstance(operation, dict):
                     if operation.get("deprecated") is not True:
                         yield method, path, item, operation
+                    else:
+                        place = f"{self.publication.file} ({method.upper()} {path[:200]})"
+                        self._leave_out("it is deprecated", place)
                 else:
                     what = f"an operation is a {type(operation).__name__}, not an object"
                     place = f"{self.publication.file} ({method.upper()} {path[:200]})"

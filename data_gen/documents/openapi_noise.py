@@ -21,20 +21,24 @@ _SECRET = re.compile(
 _OWN_KEY = re.compile(
     r"\byour (?:[\w-]+ ){0,2}api (?:`?(?:key|secret|token|client_id|client id|password))", re.IGNORECASE
 )
+# A `token` may be anything; this one is the caller's.
+_TOKEN = re.compile(r"\b(?:auth\w*|access|api|bearer|session)[ _](?:token|key)|\bjwt\b", re.IGNORECASE)
 # More names of paging and sorting than other corpora have, and OData's ways to shape an answer.
 _PAGING_WORDS = (
     "per_page offset cursor skip top pagesize page_no page_num pagenum items_per_page results_per_page start_cursor "
     "end_cursor starting_after ending_before pagination paginate sort_direction sort_dir orderby order_direction "
     "select expand count include_count per_page_count pretty envelope maxresults pagetoken continuation_token "
-    "take page_limit page_offset perpage pagenumber nexttoken"
+    "take page_limit page_offset perpage pagenumber nexttoken pg rpp start_at"
 )
 # What can only mean the pages of an answer, wherever it stands.
 _PAGE_WORDS = (
     "per_page page_no page_num page_number page_size page_limit page_offset page_token pagesize pagenum pagenumber "
     "perpage pagetoken nexttoken next_token next_page_token items_per_page results_per_page start_cursor end_cursor "
-    "cursor offset skip take continuation_token"
+    "cursor offset skip take continuation_token pagination_token pg rpp"
 )
 _PAGES = frozenset(_PAGE_WORDS.split())
+# These, too, when they are numbers.
+_NUMBERED = frozenset(("start", "start_index", "max_results", "maxresults", "count", "top", "from_index", "results"))
 # Names of paging and transport in a query, of content in a body.
 _BODY_WORDS = frozenset(("kind", "key", "version", "order", "sort", "marker", "fields", "callback", "limit", "page"))
 _PAGING = frozenset(_PAGING_WORDS.split())
@@ -69,9 +73,11 @@ class Noise:
             return True
         if place == "query" and node.get("required") is not True:
             text = node.get("description")
+            if own in ("start", "start_index") and is_paging(own, schema):
+                return True
             if own in _PAGING or own in _PAGES or (own in IGNORED and own != "kind") or node.get("deprecated") is True:
                 return True
-            if isinstance(text, str) and _OWN_KEY.search(text[:200]):
+            if isinstance(text, str) and (_OWN_KEY.search(text[:200]) or (own == "token" and _TOKEN.search(text))):
                 return True
             if isinstance(text, str) and _WITHDRAWN.search(text[:120]):
                 return True
@@ -85,6 +91,18 @@ class Noise:
         if own in self.keys or _SECRET.fullmatch(own) or (isinstance(text, str) and _OWN_KEY.search(text[:200])):
             return True
         return not required and (own in _PAGES or own in IGNORED - _BODY_WORDS)
+
+
+def is_paging(name: str, schema: Any) -> bool:
+    """Whether a parameter of a tool says which part of an answer is wanted; `start` does when it is a number."""
+    own = snake(name)
+    stated = schema.get("type") if isinstance(schema, Mapping) else ""
+    number = stated in ("integer", "number")
+    return stated not in ("object", "array") and _is_page(own, number=number)
+
+
+def _is_page(own: str, *, number: bool) -> bool:
+    return own in _PAGES or own in ("page", "limit", "start_at") or (number and own in _NUMBERED)
 
 
 def _is_form(name: str, place: Any, schema: Any) -> bool:

@@ -44,7 +44,7 @@ _SUCCESS = ("200", "201", "202", "203", "206", "2XX", "2xx")
 
 
 class Unfit(Exception):
-    """The operation is no function call: it takes or gives a stream of bytes, for example."""
+    """The operation is no function call: it takes a stream of bytes, for example; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,12 @@ class OperationReader:
             if not said:
                 said = parameter_text(one.name, schema, path, parts.keywords.get("example"))
                 by_name.append(own)
-            properties[own] = {**schema, "description": said} if said else schema
             if one.required:
                 required.append(own)
+                schema.pop("default", None)  # what must be given has none
+            elif len(schema.get("enum") or ()) == 1:
+                continue  # nothing to choose
+            properties[own] = {**schema, "description": said} if said else schema
         self._add_body(operation, path, limits, properties, required, by_name)
         kept = trimmed(list(properties), required, max(SPREAD, len(required)))
         schema = {"type": "object", "properties": {name: properties[name] for name in kept}}
@@ -241,7 +244,8 @@ class OperationReader:
         schema = of_media(content or {})
         if schema is None:
             if content and body.get("required") is True:
-                raise Unfit
+                kinds = ", ".join(map(str, content))[:60].strip() or "of a kind that is not named"
+                raise Unfit(f"its body must be {kinds}, which no call can hold")
             return None
         name = body.get("x-name") or operation.get("x-codegen-request-body-name") or ""
         name = name if isinstance(name, str) and name.lower() not in ("body", "request", "payload", "data") else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from data_gen.documents.limits import Limits, keep_enum, keep_pattern
@@ -16,6 +17,11 @@ _FORMATS = {
     "time": "time", "email": "email", "uri": "uri", "url": "uri", "uuid": "uuid", "guid": "uuid", "ipv4": "ipv4",
     "ipv6": "ipv6", "hostname": "hostname", "duration": "duration",
 }  # fmt: skip
+# What stands where a value is to be filled in; as a default it would be sent.
+_PLACEHOLDER = re.compile(
+    r"(?:insert|enter|put|your|my)[ _-].{1,60}|<.{1,60}>|\{\{?.{1,60}\}?\}|example|sample|string|foo|bar|test|todo|"
+    r"x{3,}|lorem ipsum.*|placeholder", re.I
+)  # fmt: skip
 BINARY = frozenset(("byte", "binary", "base64", "base64url", "file"))
 
 
@@ -37,6 +43,26 @@ def scalar(parts: Parts, kind: str, limits: Limits) -> Schema:
             schema.update(_range(words, kind))
     schema.update(_default(words, schema))
     return schema
+
+
+def mixed(parts: Parts, kinds: list[str], limits: Limits) -> Schema:
+    """A value of several scalar types; with the values that are allowed, of whichever type each is."""
+    schema: Schema = {"type": kinds}
+    values = parts.keywords.get("enum")
+    if not limits.described or not isinstance(values, list) or len(values) > 200:
+        return schema
+    wide = {*kinds, *(["integer"] if "number" in kinds else [])}
+    return {**schema, **keep_enum([value for value in values if type_of(value) in wide and value != ""])}
+
+
+def contradiction(words: dict[str, Any]) -> str:
+    """What two bounds of a schema say that no value meets, "" when they agree."""
+    for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
+        least: Any = words.get(low)
+        most: Any = words.get(high)
+        if _is_number(least) and _is_number(most) and least > most:
+            return f"{low} {least} is above {high} {most}"
+    return ""
 
 
 def _enum(words: dict[str, Any], kind: str) -> Schema:
@@ -101,7 +127,17 @@ def _default(words: dict[str, Any], schema: Schema) -> Schema:
         return {}
     if "enum" in schema and value not in schema["enum"]:
         return {}
+    if _is_number(value) and not _within(value, words):
+        return {}
+    if isinstance(value, str) and _PLACEHOLDER.fullmatch(value.strip()):
+        return {}
     return {"default": value}
+
+
+def _within(value: Any, words: dict[str, Any]) -> bool:
+    """Whether a number lies within the bounds as stated, contradictory ones too."""
+    least, most = words.get("minimum"), words.get("maximum")
+    return not (_is_number(least) and value < least) and not (_is_number(most) and value > most)
 
 
 def _is_number(value: Any) -> bool:

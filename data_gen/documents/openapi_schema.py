@@ -11,7 +11,7 @@ from typing import Any
 
 from data_gen.documents.limits import PAGING, Limits, trimmed
 from data_gen.documents.naming import identifier, snake
-from data_gen.documents.openapi_scalars import BINARY, counted_bounds, scalar
+from data_gen.documents.openapi_scalars import BINARY, contradiction, counted_bounds, mixed, scalar
 from data_gen.documents.plain_text import PARAMETER_CHARACTERS, opening
 from data_gen.documents.references import References
 from data_gen.documents.schema_parts import Composer, Parts, Raw
@@ -42,6 +42,13 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SET_BY_SERVER = re.compile(r"\bread-?only\b|\boutput[- ]only\b|\bdeprecated\b|no longer (?:available|supported)", re.I)
 
 
+# "Required." under a parameter says nothing of what it is.
+_SAYS_NOTHING = re.compile(
+    r"\W*(?:(?:required|optional|mandatory|none|n/?a|tbd|todo|null|string|text|integer|number|boolean|object|array|"
+    r"no description(?: (?:available|provided))?|description|not (?:used|documented)|parameter|value)\W*){1,2}", re.I
+)  # fmt: skip
+
+
 class TooLarge(Exception):
     """A schema needs more visits than one operation is given."""
 
@@ -51,11 +58,13 @@ class SchemaReader:
 
     Attributes:
         visits: schemas that may still be visited before TooLarge is raised; set by the caller for each operation.
+        contradictions: bounds that no value meets, of all schemas so far; they were left out.
     """
 
     def __init__(self, references: References) -> None:
         self.composer = Composer(references)
         self.visits = VISITS
+        self.contradictions: list[str] = []
         # By the identity of Parts, which live as long as the composer.
         self._scalars: dict[tuple[int, bool], Schema] = {}
 
@@ -102,7 +111,7 @@ class SchemaReader:
     def _bare(self, parts: Parts, limits: Limits, above: frozenset[str], depth: int, level: int) -> Schema:
         kind = parts.kind
         if isinstance(kind, list):
-            return {"type": kind}
+            return mixed(parts, kind, limits)
         kind = _TYPES.get(kind, "")
         if parts.keys & above or level > LEVELS:
             return {"type": kind} if kind else {}
@@ -113,6 +122,8 @@ class SchemaReader:
             items = self._inner(parts.items, limits, inside, depth, level) if parts.items else {}
             bounds = counted_bounds(parts.keywords, "minItems", "maxItems") if limits.described else {}
             return {"type": "array", "items": items, **bounds}
+        if limits.described and (problem := contradiction(parts.keywords)) and problem not in self.contradictions:
+            self.contradictions.append(problem)
         return scalar(parts, kind, limits) if kind else {}
 
     def _inner(self, raw: Raw, limits: Limits, above: frozenset[str], depth: int, level: int) -> Schema:
@@ -190,7 +201,8 @@ def described(parts: Parts) -> str:
 def first_sentences(text: str, limit: int, count: int = 2) -> str:
     """The opening of a text of any length, without the rows of Markdown tables."""
     text = text[:TEXT_CHARACTERS]
-    return opening(_TABLE.sub("", text) if "|" in text else text, limit, count)
+    said = opening(_TABLE.sub("", text) if "|" in text else text, limit, count)
+    return "" if _SAYS_NOTHING.fullmatch(said) else said
 
 
 def parameter_name(name: str, taken: Iterable[str]) -> str:

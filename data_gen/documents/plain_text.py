@@ -44,6 +44,7 @@ _BOILERPLATE = re.compile(
     r"|more information|note\b|nb\b|the results are paginated|when used in a raw http|important\b|warning\b|caution\b"
     r"|examples?\b|end of support|this operation (?:is not|isn't) supported|this functionality is not supported"
     r"|this api (?:is|call is) (?:only|currently)|the following (?:examples?|operations?|actions?)"
+    r"|api endpoints? (?:related to|for|concerning)"
     r"|\w* ?(?:is|are) related to \w+|for regional endpoint|you must (?:have|use)|permissions|authorization)",
     re.IGNORECASE,
 )

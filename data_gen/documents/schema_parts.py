@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,10 @@ _SCALARS = frozenset(("string", "integer", "number", "boolean"))
 # our choice: parts of one allOf, alternatives nested in alternatives.
 PARTS = 400
 NESTED = 8
+# our choice: statements of one member that are taken together.
+STATEMENTS = 20
+# Keywords that speak of one alternative alone.
+_SAID = frozenset(("title", "description", "example", "examples", "default", "discriminator", "xml", "externalDocs"))
 
 
 @dataclass
@@ -26,7 +30,8 @@ class Parts:
 
     Attributes:
         keywords: everything that is no structure; the first statement of each counts.
-        properties: member names to their schemas as written, in order.
+        properties: member names to their schemas as written, in order; one stated by several parts of an `allOf` is an
+            `allOf` of them.
         required: names of members.
         keys: the references it was reached and put together through, for finding that a schema holds itself.
     """
@@ -61,10 +66,10 @@ class Parts:
         return _told(self.keywords)
 
 
-def _told(keywords: Mapping[str, Any]) -> str:
-    values = keywords.get("enum")
+def _told(keywords: Mapping[str, Any]) -> str | list[str]:
+    values = [keywords["const"]] if "const" in keywords else keywords.get("enum")
     if isinstance(values, list) and values:
-        return type_of(values[0])
+        return type_of_all(values)
     if any(word in keywords for word in ("pattern", "minLength", "maxLength", "format")):
         return "string"
     return "number" if any(word in keywords for word in ("minimum", "maximum", "multipleOf")) else ""
@@ -76,6 +81,16 @@ def type_of(value: Any) -> str:
         if isinstance(value, kind):
             return name
     return "object" if isinstance(value, dict) else ""
+
+
+def type_of_all(values: Sequence[Any]) -> str | list[str]:
+    """The type of all plain values: one, or a list of several when they are scalars; that of the first otherwise."""
+    kinds = [kind for kind in dict.fromkeys(map(type_of, values)) if kind]
+    if "number" in kinds and "integer" in kinds:
+        kinds.remove("integer")
+    if len(kinds) > 1 and set(kinds) <= _SCALARS:
+        return kinds
+    return kinds[0] if kinds else ""
 
 
 class Composer:
@@ -109,6 +124,7 @@ class Composer:
         found = Parts()
         keys: set[str] = set()
         seen: set[int] = set()
+        stated: dict[str, list[Raw]] = {}
         alternatives: list[list[Raw]] = []
         waiting = [raw]
         while waiting:
@@ -122,7 +138,7 @@ class Composer:
             seen.add(id(node))
             if len(seen) > PARTS:
                 raise InputError(f"a schema is put together of more than {PARTS} parts", fix="Simplify its allOf.")
-            self._take(node, base, found)
+            self._take(node, base, found, stated)
             if "$ref" in node:
                 target, place, key = self.references.follow(node["$ref"], base)
                 keys.add(key)
@@ -132,12 +148,13 @@ class Composer:
                 [(branch, base) for branch in _listed(node, word)] for word in ("oneOf", "anyOf") if node.get(word)
             ]
         found.keys = frozenset(keys)
+        found.properties = {name: _together("allOf", statements) for name, statements in stated.items()}
         if nested < NESTED:
             for branches in alternatives:
                 self._choose(branches, found, nested)
         return found
 
-    def _take(self, node: Mapping[str, Any], base: str, found: Parts) -> None:
+    def _take(self, node: Mapping[str, Any], base: str, found: Parts, stated: dict[str, list[Raw]]) -> None:
         for word, value in node.items():
             if word not in _STRUCTURE:
                 found.keywords.setdefault(word, value)
@@ -145,7 +162,7 @@ class Composer:
         if properties is not None and not isinstance(properties, dict):
             raise InputError(f"properties are a {type(properties).__name__}, not an object", fix="Write name: schema.")
         for name, member in (properties or {}).items():
-            found.properties.setdefault(str(name), (member, base))
+            stated.setdefault(str(name), []).append((member, base))
         required = node.get("required")
         if isinstance(required, list):
             found.required.update(dict.fromkeys(name for name in required if isinstance(name, str)))
@@ -155,7 +172,10 @@ class Composer:
             found.additional = (node["additionalProperties"], base)
 
     def _choose(self, branches: list[Raw], found: Parts, nested: int) -> None:
-        """Takes alternatives in: scalars together, of others the first that says something."""
+        """Takes alternatives in: scalars together; objects together, too, as what one of them has may be given.
+
+        Required is then only what all of them require. Of other alternatives the first that says something counts.
+        """
         useful: list[Parts] = []
         for branch in branches[:40]:
             one = self.parts(branch, nested + 1)
@@ -168,15 +188,61 @@ class Composer:
             for word, value in _united(useful).items():
                 found.keywords.setdefault(word, value)
             return
-        best = next((one for one in useful if one.properties), useful[0])
+        objects = [one for one in useful if one.properties]
+        if len(objects) > 1:
+            self._merge(objects, [one for one in useful if one.kind == "object"], found)
+            return
+        best = objects[0] if objects else useful[0]
         for word, value in best.keywords.items():
             found.keywords.setdefault(word, value)
         for name, member in best.properties.items():
             found.properties.setdefault(name, member)
-        found.required.update(best.required)
+        # An object that may also hold anything else need not hold what this one must.
+        if not objects or all(one is best or one.kind != "object" for one in useful):
+            found.required.update(best.required)
         found.items = found.items or best.items
         found.additional = found.additional or best.additional
         found.keys |= best.keys
+
+    def _merge(self, objects: Sequence[Parts], all_objects: Sequence[Parts], found: Parts) -> None:
+        """Takes several objects in: the members of all, required what each of them requires.
+
+        Args:
+            objects: alternatives with members.
+            all_objects: these, and those that may hold anything.
+            found: takes them in.
+        """
+        for one in objects:
+            for word, value in one.keywords.items():
+                # What is said of one of them holds for no other.
+                if word not in _SAID:
+                    found.keywords.setdefault(word, value)
+            found.keys |= one.keys
+        for name in dict.fromkeys(name for one in objects for name in one.properties):
+            stated = [one.properties[name] for one in objects if name in one.properties]
+            either = _together("anyOf", stated)
+            if name not in found.properties:
+                found.properties[name] = either
+            elif len(stated) == len(all_objects):
+                found.properties[name] = _together("allOf", [found.properties[name], either])
+        common = [name for name in all_objects[0].required if all(name in one.required for one in all_objects)]
+        found.required.update(dict.fromkeys(common))
+
+
+def _together(word: str, statements: Sequence[Raw]) -> Raw:
+    """Several statements of one member as one schema; those of another document than the first cannot be told."""
+    first, base = statements[0]
+    distinct: list[Any] = []
+    for node, place in statements:
+        same = any(node is one or _target(node) == _target(one) != "" for one in distinct)
+        if place == base and isinstance(node, dict) and not same:
+            distinct.append(node)
+    return ({word: distinct[:STATEMENTS]}, base) if len(distinct) > 1 else (first, base)
+
+
+def _target(node: Any) -> str:
+    """What a schema that is nothing but a reference refers to, else ""."""
+    return str(node["$ref"]) if isinstance(node, dict) and list(node) == ["$ref"] else ""
 
 
 def _is_const(parts: Parts) -> bool:
@@ -193,7 +259,8 @@ def _united(scalars: list[Parts]) -> dict[str, Any]:
             break
         values += own
     if values:
-        return {"type": type_of(values[0]), "enum": values}
+        said = next((one.keywords["description"] for one in scalars if one.keywords.get("description")), "")
+        return {"type": type_of_all(values), "enum": values, **({"description": said} if said else {})}
     kinds: dict[str, None] = {}
     for one in scalars:
         kinds.update(dict.fromkeys(one.kind if isinstance(one.kind, list) else [one.kind]))

@@ -24,11 +24,11 @@ from tqdm import tqdm
 from data_gen.documents import aws, docstrings, everyday, google, home_assistant, local, openapi_directory
 from data_gen.documents.document import Document
 from data_gen.documents.licences import is_permissive
-from data_gen.documents.loading import Report
+from data_gen.documents.loading import Report, told
 from data_gen.documents.markdown import is_passage
 from data_gen.settings import ToolSettings
 from data_gen.tool_synthesis.adaptation import to_tool
-from data_gen.tool_synthesis.gates import GATES, BenchmarkGate, judge
+from data_gen.tool_synthesis.gates import GATES, OWN_GATES, BenchmarkGate, Gate, judge
 from data_gen.tool_synthesis.speciation import Leaf
 from data_gen.verification.verdict import Verdict
 from toolace import InputError, Tool
@@ -42,6 +42,10 @@ SHARES = 6
 FOLDER = "candidates"
 # Services of a corpus up to which one process reads everything.
 SMALL = 50
+
+
+# Shares of a user's own documents; what one wrote oneself is judged more leniently than a stranger's corpus.
+_OWN = "files-"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def sources(settings: ToolSettings, seed: int) -> dict[str, Reader]:
     found: dict[str, Reader] = {}
     draw = partial(drawn, settings, seed)
     for number, place in enumerate(settings.files):
-        found[f"files-{number}"] = partial(local.read_path, place)
+        found[f"{_OWN}{number}"] = partial(local.read_path, place)
     if settings.everyday:
         found["everyday"] = lambda report: everyday.read()
     if settings.home_assistant:
@@ -181,7 +185,7 @@ def _share(name: str, settings: ToolSettings, seed: int, folder: Path) -> tuple[
         if is_passage(document):
             continue
         tool = to_tool(document)
-        verdict = _judged(tool, settings, gate)
+        verdict = _judged(tool, settings, gate, OWN_GATES if name.startswith(_OWN) else GATES)
         if verdict.kept:
             kept.append({"tool": tool.to_json(), "leaf": asdict(leaf_of(document, tool))})
         else:
@@ -189,18 +193,19 @@ def _share(name: str, settings: ToolSettings, seed: int, folder: Path) -> tuple[
     stem = folder / name
     write_rows(f"{stem}.jsonl", kept)
     write_rows(f"{stem}.rejected.jsonl", rejected)
-    write_rows(f"{stem}.problems.jsonl", ({"problem": str(problem)} for problem in problems))
+    lines = told(problems)
+    write_rows(f"{stem}.problems.jsonl", ({"problem": line} for line in lines))
     counts = {
         "documents": len(kept) + len(rejected), "candidates": len(kept), "rejected": len(rejected),
-        "problems": len(problems),
+        "problems": len(lines),
     }  # fmt: skip
     return monotonic() - start, counts
 
 
-def _judged(tool: Tool, settings: ToolSettings, benchmark: BenchmarkGate) -> Verdict:
+def _judged(tool: Tool, settings: ToolSettings, benchmark: BenchmarkGate, gates: Sequence[Gate]) -> Verdict:
     if settings.licence == "permissive" and not is_permissive(tool.licence):
         return Verdict.reject("tool.licence", f"{tool.licence or 'no licence'} is stated, no permissive one", "licence")
-    return judge(tool, (*GATES, benchmark))
+    return judge(tool, (*gates, benchmark))
 
 
 def leaf_of(document: Document, tool: Tool) -> Leaf:

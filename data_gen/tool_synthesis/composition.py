@@ -114,7 +114,7 @@ def _create(v: Vocabulary, e: Entity, verb: str) -> Draft:
 
 def _update(v: Vocabulary, e: Entity, verb: str) -> Draft:
     names, thing, identifier = v.some(v.settable(e), 2, 4), said(e.name), f"{e.name}_id"
-    if v.maybe(0.4):
+    if v.maybe(0.75):
         changes = record(v.parameters(names), "new values; what is left out stays as it is")
         properties = {**v.identifier(e), "changes": {**changes, "minProperties": 1}}
         words, required = v.one(f"{verb}_{e.name}", f"edit_{e.name}", f"modify_{e.name}"), list(properties)
@@ -146,8 +146,8 @@ def _cancel(v: Vocabulary, e: Entity, verb: str) -> Draft:
             f"why, in a few words; stored with the {thing}", 200
         )
     about = v.one(
-        f"{third(verb)} {article(thing)} for good and returns {v.its(e)} for the record",
-        f"{third(verb)} {article(thing)} that is no longer wanted and returns {v.its(e)}",
+        f"{third(verb)} {article(thing)} for good; the answer shows {v.its(e)} once more",
+        f"{third(verb)} {article(thing)} that is no longer wanted; the confirmation shows {v.its(e)}",
         f"{third(verb)} the {thing} with the identifier given and confirms it by {v.its(e)}",
     )
     returns = {f"{e.name}_id": TEXT, "done": FLAG, "done_at": MOMENT}
@@ -176,14 +176,21 @@ def _batch(v: Vocabulary, e: Entity, verb: str) -> Draft:
 
 def _schedule(v: Vocabulary, e: Entity, verb: str) -> Draft:
     thing = said(e.name)
-    properties = {
-        **v.identifier(e),
+    slot: dict[str, Schema] = {
         "date": described(DAY, f"day of the {thing}, in YYYY-MM-DD format"),
         "start_time": described(WORDS["time"], "when it begins, in 24-hour HH:MM format"),
     }
-    required = list(properties)
+    properties, required = v.identifier(e), [f"{e.name}_id"]
+    needed = list(slot)
     if v.maybe(0.7):
-        properties["duration_minutes"] = integer("how long it takes, in minutes", 5, 1440)
+        slot["duration_minutes"] = integer("how long it takes, in minutes", 5, 1440)
+    if v.maybe(0.6):
+        name = v.one("slot", "appointment", "when")
+        properties[name] = record(slot, f"day and time of the {thing}", needed)
+        required.append(name)
+    else:
+        properties |= slot
+        required += needed
     if v.maybe(0.4):
         properties["notify"] = emails("e-mail addresses of people to tell")
     about = v.one(
@@ -199,39 +206,48 @@ def _alert(v: Vocabulary, e: Entity, verb: str) -> Draft:
     what = field_of(by, e)
     channels = v.some(("email", "sms", "push", "webhook"), 2, 4)
     limit, side = v.one("threshold", "limit", f"{by}_limit"), v.one("direction", "side", "when")
-    properties = {
-        **v.identifier(e),
+    condition: dict[str, Schema] = {
         limit: described(v.sub.schema(by), f"limit: {v.sub.about(by)}"),
         side: choice("on which side of the limit to tell", ("above", "below")),
+    }
+    if v.maybe(0.5):
+        condition = {"condition": record(condition, f"when to tell: {v.sub.about(by)}", list(condition))}
+    required = [f"{e.name}_id", *condition]
+    properties = {
+        **v.identifier(e),
+        **condition,
         v.one("channel", "notify_by", "via"): choice("how to tell", channels),
     }
     about = v.one(
         f"tells when the {what} of {article(thing)} passes a limit",
-        f"sets an alarm for the {what} of {article(thing)}, which names {v.its(e, 1, 1)}",
+        f"sets an alarm for the {what} of {article(thing)}; the message shows {v.its(e, 1, 2, by)}",
     )
     short = what.replace(" ", "_")
     words = v.one(f"{verb}_{e.name}_{short}", f"create_{e.name}_{short}_alert", f"set_{short}_alert_for_{e.name}")
-    required = [f"{e.name}_id", limit, side]
     return draft(e, words, about, properties, required, {"alert_id": TEXT, "active": FLAG}, f"{thing} alerts", by)
 
 
 def _rate(v: Vocabulary, e: Entity, verb: str) -> Draft:
     thing, most = said(e.name), v.rng.choice((5, 5, 10))
     stars = v.one("stars", "rating", "score_given", "points")
-    properties = {**v.identifier(e), stars: integer(f"rating from 1 to {most}, the more the better", 1, most)}
+    review: dict[str, Schema] = {stars: integer(f"rating from 1 to {most}, the more the better", 1, most)}
     if v.maybe(0.8):
-        properties[v.one("comment", "review", "text")] = text(
+        review[v.one("comment", "remarks", "text")] = text(
             f"what the reviewer says about the {thing}", v.rng.choice((280, 500, 1000))
         )
     if v.maybe(0.4):
-        properties["anonymous"] = flag("whether the reviewer's name is left out")
+        review["anonymous"] = flag("whether the reviewer's name is left out")
+    required = [stars]
+    if len(review) > 2:
+        review, required = {"review": record(review, f"what the reviewer thinks of the {thing}", required)}, ["review"]
+    properties = {**v.identifier(e), **review}
     about = v.one(
         f"stores a rating of {article(thing)}, shown beside {v.its(e)}",
-        f"{third(verb)} {article(thing)} on a scale of 1 to {most} and returns {v.its(e, 1, 1)} with the average",
+        f"{third(verb)} {article(thing)} on a scale of 1 to {most} and returns the average rating beside {v.its(e)}",
     )
     words = v.one(f"{verb}_{e.name}", f"review_{e.name}")
     returns = {"review_id": TEXT, "average": NUMBER, "reviews": INTEGER}
-    return draft(e, words, about, properties, [f"{e.name}_id", stars], returns, f"{thing} reviews")
+    return draft(e, words, about, properties, [f"{e.name}_id", *required], returns, f"{thing} reviews")
 
 
 def _share(v: Vocabulary, e: Entity, verb: str) -> Draft:
@@ -239,14 +255,19 @@ def _share(v: Vocabulary, e: Entity, verb: str) -> Draft:
     recipients = emails("e-mail addresses of those who receive it", v.rng.choice((5, 20, 50)))
     people = v.one("recipients", "send_to", "people", "emails")
     properties = {**v.identifier(e), people: recipients}
-    if v.maybe(0.6):
-        properties[v.one("message", "note", "greeting")] = text("a few words to go with it", 500)
-    if v.maybe(0.5):
-        properties[v.one("permission", "access", "role")] = choice(
+    extras: dict[str, Schema] = {}
+    if v.maybe(0.7):
+        extras[v.one("message", "note", "greeting")] = text("a few words to go with it", 500)
+    if v.maybe(0.7):
+        extras[v.one("permission", "access", "role")] = choice(
             f"what they may do with the {thing}", ("view", "comment", "edit")
         )
+    if v.maybe(0.6):
+        extras["expires_on"] = described(DAY, "last day on which they can open it, in YYYY-MM-DD format")
+    whole = len(extras) > 2
+    properties |= {"invitation": record(extras, f"what goes to those who receive the {thing}")} if whole else extras
     about = v.one(
-        f"{third(verb)} {article(thing)} with other people by e-mail; they see {v.its(e)}",
+        f"{third(verb)} {article(thing)} with other people by e-mail; the message shows {v.its(e)}",
         f"sends {article(thing)} to several people, with {v.its(e)}",
     )
     returns = {"link": WORDS["url"], "sent": INTEGER}
@@ -257,19 +278,25 @@ def _share(v: Vocabulary, e: Entity, verb: str) -> Draft:
 def _export(v: Vocabulary, e: Entity, verb: str) -> Draft:
     columns, things = v.some(list(v.fields(e)), 3, 6), said(e.plural)
     kind = v.one("format", "file_format", "file_type")
-    properties = {
+    file: dict[str, Schema] = {
         kind: choice("format of the file", v.some(("csv", "json", "xlsx", "pdf", "xml"), 2, 4)),
         v.one("columns", "fields_shown", "include"): many(
             {**TEXT, "enum": columns}, "which columns the file has; all when left out", unique=True
         ),
-        **lookups.filters(v, e, v.some(v.choices(e), 0, 1)),
     }
+    required = [kind]
+    if v.maybe(0.5):
+        file["file_name"] = described(
+            {**TEXT, "pattern": r"^[A-Za-z0-9_-]{3,40}$"}, "name of the file without its ending"
+        )
+        file, required = {"file": record(file, f"the file that the {things} are written to", required)}, ["file"]
+    properties = {**file, **lookups.filters(v, e, v.some(v.choices(e), 0, 1))}
     about = v.one(
         f"{third(verb)} {things} with {say_all(columns[:2], e)} as a file",
         f"writes {things} into a file with {say_all(columns[:3], e)} as columns",
     )
     returns = {"download_url": WORDS["url"], "rows": INTEGER}
-    return draft(e, f"{verb}_{e.plural}", about, properties, [kind], returns, f"{said(e.name)} export")
+    return draft(e, f"{verb}_{e.plural}", about, properties, required, returns, f"{said(e.name)} export")
 
 
 def _assign(v: Vocabulary, e: Entity, verb: str) -> Draft:
@@ -284,8 +311,8 @@ def _assign(v: Vocabulary, e: Entity, verb: str) -> Draft:
     if v.maybe(0.4):
         properties[v.one("note", "instructions", "briefing")] = text("what the person should know", 300)
     about = v.one(
-        f"puts somebody in charge of {article(thing)}; the message to them names {v.its(e)}",
-        f"{third(verb)} {article(thing)} to a person, who is told {v.its(e)}",
+        f"puts somebody in charge of {article(thing)}; the message to them shows {v.its(e)}",
+        f"{third(verb)} {article(thing)} to a person; the message to them shows {v.its(e)}",
     )
     returns = {f"{e.name}_id": TEXT, person: TEXT, "notified": FLAG}
     required = [f"{e.name}_id", person]
@@ -320,7 +347,7 @@ def _remind(v: Vocabulary, e: Entity, verb: str) -> Draft:
             "how often to remind again", ("never", "daily", "weekly", "monthly")
         )
     about = v.one(
-        f"sets a reminder about {article(thing)} that names {v.its(e)}",
+        f"sets a reminder about {article(thing)} that shows {v.its(e)}",
         f"reminds somebody of {article(thing)} and {v.its(e)} at a given moment",
     )
     words = named(v, verb, f"{verb}_{e.name}_reminder", f"set_reminder_about_{e.name}")

@@ -26,10 +26,13 @@ from toolace import Tool
 LICENCE = "Apache-2.0"
 # our choice: how many indicators are tried on an API; those that do not fit it are passed over.
 _CHANGES = (1, 2, 2, 3, 3)
-# our choice: indicators that nest parameters are drawn three times as often, since documents have few such (20 %).
-_DRAWN = sorted([*INDICATORS, *(["add_functionality", "type_list_of_objects", "type_nested_object"] * 2)])
+# our choice: the indicator that nests parameters is drawn six times as often, since documents have few such (20 %).
+_DRAWN = sorted([*INDICATORS, *(["type_nested_object"] * 5)])
+# our choice: those that only add to another API, a file, a message, a list of requests, are passed over in most
+# cases: a pool of the same functions once more with a tail would be no diverse one.
+_TAILS = {"add_functionality": 0.14, "type_list_of_objects": 0.25}
 # Rounds over a sub-domain's functionalities before it is held to be exhausted.
-ROUNDS = 12
+ROUNDS = 24
 BUFFER = 64
 
 _CAMEL = re.compile(r"[a-z][A-Z]")
@@ -122,6 +125,8 @@ class OfflineEvolution:
         """Applies some indicators."""
         count = self.rng.choice(_CHANGES)
         for name in dict.fromkeys(self.rng.sample(_DRAWN, count)):
+            if self.rng.random() >= _TAILS.get(name, 1):
+                continue
             if INDICATORS[name](self.vocabulary, draft):
                 draft.indicators.append(name)
 

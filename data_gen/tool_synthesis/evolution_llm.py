@@ -2,7 +2,8 @@
 
 Rounds: in each one, sub-domains that lack APIs ask for a few at once, the thinnest first; what is accepted joins the
 buffer before the next round draws its examples. A sub-domain's requests depend on its own answers alone, so in whatever
-order answers come, the same ones lead to the same requests, and a repeated run finds them all in the journal.
+order answers come, the same ones lead to the same requests, and a repeated run finds them all in the journal. That
+holds only while no answer is missing: a sub-domain that waits for one asks no further round in that run.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class SubDomainEvolution:
         self.height = len(examples)
         self.accepted: list[Tool] = []
         self.asked = 0
+        # An answer is missing until the next run: what would be asked after it depends on it.
+        self.waiting = False
         self._seed = seed
         self._subtrees = Subtrees(sub, nodes, seed)
         self._buffer = ExampleBuffer()
@@ -98,10 +101,10 @@ class SubDomainEvolution:
         self._shown[tool.id or tool.name] = tool
 
     def asks(self) -> list[Ask]:
-        """The requests of the next round; none when there is enough, or nothing left to try."""
+        """The requests of the next round; none when there is enough, nothing left to try, or an answer is missing."""
         left = TRIES * self.wanted + MORE_TRIES - self.asked
         made: list[Ask] = []
-        if not self._shown:
+        if not self._shown or self.waiting:
             return made
         for _ in range(min(PER_ROUND, left, self.wanted - len(self.accepted))):
             subtree = self._subtrees.sample()
@@ -202,6 +205,7 @@ async def evolve(
             else:
                 errors.append(outcome.error)
                 failures.add(ask.key, outcome.error)
+                ask.by.waiting |= ask.key in failures.unfinished
                 result.rows.append(_failed(ask, failures))
         stopped = check_stop(outcomes, errors)
         result.rows += [unfinished_row("api", ask.key, stopped) for ask in asks if ask.key not in done]

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from data_gen.documents.naming import snake
+from data_gen.documents.openapi_noise import is_paging
 from data_gen.documents.spelled_out import LEAST
 from data_gen.tool_synthesis.benchmark import BenchmarkFunctions, benchmark_functions, benchmark_requests
 from data_gen.tool_synthesis.similarity import SimilarityIndex, bigrams, words_and_parameters, words_of
@@ -15,7 +17,7 @@ from data_gen.verification.schemas import compile_schema
 from data_gen.verification.verdict import KEPT, Verdict
 from toolace import Tool
 
-__all__ = ["GATES", "BenchmarkGate", "Gate", "PoolGate", "benchmark_requests", "judge"]
+__all__ = ["GATES", "OWN_GATES", "BenchmarkGate", "Gate", "PoolGate", "benchmark_requests", "judge"]
 
 Gate = Callable[[Tool], Verdict]
 
@@ -60,6 +62,61 @@ def description_gate(tool: Tool) -> Verdict:
         return Verdict.reject("tool.description", f"{text!r} only repeats the name", "description")
     if _WITHDRAWN.search(text):
         return Verdict.reject("tool.description", f"withdrawn: {text!r}", "description")
+    return KEPT
+
+
+def said_gate(tool: Tool) -> Verdict:
+    """There is a description, however short: "Adds two numbers." is enough for an API of one's own."""
+    text = tool.description.strip()
+    return KEPT if len(text) >= LEAST else Verdict.reject("tool.description", "there is no description", "description")
+
+
+_SIGN_IN = re.compile(
+    r"(?:^|_)(?:log_?in|log_?out|sign_?(?:in|out)|authenticate)(?:_user|_and_.*|_with_.*)?$|(?:^|_)auth_(?:revoke|test|login)$|"
+    r"(?:^|_)(?:get|create|refresh|revoke|request|generate|obtain|issue)_(?:\w+_)?(?:bearer|oauth2?|auth|access|refresh)_?token"
+)
+_CREDENTIAL = re.compile(
+    r"(?:api_?key|api_?secret|consumer_?(?:key|secret)|client_?secret|access_?token|auth_?token|bearer_?token|"
+    r"session_?token|refresh_?token|secret_?key|private_?key|app_?secret)"
+)
+_OWN_TOKEN = re.compile(r"\b(?:auth\w*|access|api|bearer|session) (?:token|key)|\bjwt\b", re.I)
+
+
+def secret_gate(tool: Tool) -> Verdict:
+    """It signs nobody in and takes no credentials of the caller's: those are no part of a request."""
+    name = "_".join(words_of(tool.name))
+    if _SIGN_IN.search(name):
+        return Verdict.reject("tool.credentials", f"{tool.name!r} signs somebody in or out", "name")
+    for parameter, schema in tool.properties.items():
+        own, text = snake(parameter), str(schema.get("description") or "") if isinstance(schema, Mapping) else ""
+        if _CREDENTIAL.fullmatch(own) or (own in ("token", "jwt") and _OWN_TOKEN.search(text)):
+            return Verdict.reject("tool.credentials", f"{parameter!r} is a credential", f"parameters.{parameter}")
+    return KEPT
+
+
+def paging_gate(tool: Tool) -> Verdict:
+    """It takes something else than the pages of its answer."""
+    if tool.properties and all(is_paging(name, schema) for name, schema in tool.properties.items()):
+        names = ", ".join(tool.properties)
+        return Verdict.reject("tool.paging", f"takes nothing but pages of its answer: {names}", "parameters")
+    return KEPT
+
+
+def named_only_gate(tool: Tool) -> Verdict:
+    """Of several parameters, at least half have a description that says more than their name.
+
+    "ID of the model." says enough, and so does a name beside a list of values; "Action." and "Link type." do not.
+    """
+    repeated = [
+        name
+        for name, schema in tool.properties.items()
+        if isinstance(schema, Mapping)
+        and not {"enum", "format", "properties"} & set(schema)
+        and words_of(str(schema.get("description") or "")) == words_of(name)
+    ]
+    if len(repeated) > 1 and 2 * len(repeated) > len(tool.properties):
+        shown = ", ".join(repeated[:4])
+        return Verdict.reject("tool.named_only", f"descriptions only repeat the names: {shown}", "parameters")
     return KEPT
 
 
@@ -142,8 +199,16 @@ GATES: tuple[Gate, ...] = (
     schema_gate,
     required_gate,
     described_gate,
+    named_only_gate,
+    paging_gate,
+    secret_gate,
     binary_gate,
     size_gate,
+)
+# Of a user's own API: everything but the pool's taste.
+_TASTE = (named_only_gate, paging_gate, secret_gate)
+OWN_GATES: tuple[Gate, ...] = tuple(
+    said_gate if gate is description_gate else gate for gate in GATES if gate not in _TASTE
 )
 
 
@@ -172,6 +237,11 @@ class BenchmarkGate:
         return Verdict.reject("benchmark.function", evidence) if evidence else KEPT
 
 
+def _spoken(tool: Tool) -> tuple[str, frozenset[str]]:
+    """Domain and words of a name: `holidays.searchHolidays` and `search_holidays` say the same."""
+    return tool.domain, frozenset(words_of(tool.name))
+
+
 class PoolGate:
     """Rejects a tool whose name is taken in the pool, or that nearly repeats one in it.
 
@@ -180,10 +250,13 @@ class PoolGate:
 
     Args:
         tools: all candidates, to know which words are rare among them.
+        by_words: whether two names of the same words, in any order and spelling, are one name within a domain.
     """
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool], *, by_words: bool = True) -> None:
         self._names: dict[str, str] = {}
+        self._by_words = by_words
+        self._spoken: dict[tuple[str, frozenset[str]], str] = {}
         known = list(tools)
         self._phrases = SimilarityIndex(NEAR_DUPLICATE, map(bigrams, known))
         self._words = SimilarityIndex(NEAR_DUPLICATE, map(words_and_parameters, known))
@@ -193,6 +266,9 @@ class PoolGate:
         name = tool.name.lower()
         if name in self._names:
             return Verdict.reject("pool.name_taken", f"{tool.name!r} is the name of {self._names[name]}", "name")
+        spoken = self._spoken.get(_spoken(tool)) if self._by_words else None
+        if spoken:
+            return Verdict.reject("pool.name_taken", f"{tool.name!r} has the words of {spoken} in its domain", "name")
         found = self._phrases.find(bigrams(tool)) or self._words.find(words_and_parameters(tool))
         if found:
             return Verdict.reject("pool.near_duplicate", f"{found[1]:.2f} similar to {found[0]}", "description")
@@ -201,5 +277,6 @@ class PoolGate:
     def add(self, tool: Tool) -> None:
         """Takes a kept tool into account."""
         self._names[tool.name.lower()] = tool.id or tool.name
+        self._spoken.setdefault(_spoken(tool), tool.id or tool.name)
         self._phrases.add(tool.id or tool.name, bigrams(tool))
         self._words.add(tool.id or tool.name, words_and_parameters(tool))

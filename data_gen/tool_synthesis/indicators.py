@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from data_gen.tool_synthesis.composition import LABELS
+from data_gen.tool_synthesis.kinds import WORDS
 from data_gen.tool_synthesis.lookups import ids, items_of_the_only_list
 from data_gen.tool_synthesis.shapes import (
     DAY,
-    INTEGER,
     MOMENT,
     TEXT,
     Schema,
@@ -26,6 +26,7 @@ from data_gen.tool_synthesis.shapes import (
     flag,
     many,
     record,
+    rows,
     sentence,
     text,
 )
@@ -58,8 +59,9 @@ def add_functionality(v: Vocabulary, draft: Draft) -> bool:
         return False
     second = v.rng.choice(seconds)
     name, word, also, node = _SECOND[second]
-    if name in draft.properties:
+    if name in draft.properties or any(member in draft.returns for member in _SHOWN[second]):
         return False
+    draft.returns.update(_SHOWN[second])
     draft.properties[name] = _second_parameter(second, said(entity.name))
     draft.required.append(name)
     draft.words = (*draft.words, *word.split("_"))
@@ -75,6 +77,17 @@ _SECOND = {
     "remind": ("reminder", "with_reminder", "sets a reminder about it", "reminders"),
     "export": ("file", "to_file", "writes the result into a file", "export"),
     "send": ("delivery", "and_send", "sends the result by e-mail", "sharing"),
+}
+
+
+# second functionality -> what the result holds of it, so that the caller knows that it was done
+_ADDRESSES: Schema = {"type": "array", "items": bare(WORDS["email"])}
+_SHOWN: Mapping[str, dict[str, Schema]] = {
+    "share": {"shared_with": _ADDRESSES},
+    "tag": {"labels": {"type": "array", "items": TEXT}},
+    "remind": {"reminder_id": TEXT, "reminds_at": MOMENT},
+    "export": {"file_url": WORDS["url"]},
+    "send": {"sent_to": _ADDRESSES},
 }
 
 
@@ -136,9 +149,15 @@ def _extra(v: Vocabulary, draft: Draft) -> dict[str, Schema]:
     if action not in _ACTING and action != "cancel":
         shown = {**draft.returns, **(items_of_the_only_list(draft.returns) or {})}
         for name in entity.has:
-            if name not in shown and not v.sub.about(name).startswith("whether"):
-                options[f"include_{name}"] = flag(f"whether the result also holds the {v.sub.about(name)}")
+            about = v.sub.about(name)
+            if name not in shown and not about.startswith("whether"):
+                said_how = f"says {about}" if _CLAUSE.match(about) else f"holds the {about}"
+                options[f"include_{name}"] = flag(f"whether the result also {said_how}")
     return options
+
+
+# "where it was felt" is no noun: the result says it.
+_CLAUSE = re.compile(r"(?:where|when|who|whom|how|what|which|why|whose)\b")
 
 
 def add_constraint(v: Vocabulary, draft: Draft) -> bool:
@@ -151,7 +170,8 @@ def add_constraint(v: Vocabulary, draft: Draft) -> bool:
         elif kind == "array" and "maxItems" not in schema:
             loose.append((schema, {"minItems": 1, "maxItems": v.rng.choice((5, 8, 10, 20))}))
     # What the sentence says may be left out, "on a certain deck if wished", stays optional.
-    free = draft.optional if not _MAY_BE_LEFT_OUT.search(draft.about) else ()
+    # A condition of a search stays a wish as well.
+    free = draft.optional if draft.action not in _LOOKING and not _MAY_BE_LEFT_OUT.search(draft.about) else ()
     choices = [name for name in free if "enum" in draft.properties[name]]
     if loose:
         schema, bounds = v.rng.choice(loose)
@@ -211,7 +231,10 @@ def bulk_requests(v: Vocabulary, draft: Draft) -> bool:
     """Type mutation: the parameters of one call become the members of a list of objects."""
     if draft.action or not 2 <= len(draft.properties) <= 6 or any(map(depth, draft.properties.values())):
         return False
-    most = v.rng.choice((10, 20, 50))
+    keys = [n for n in draft.required if draft.properties[n].get("type") in ("string", "integer")]
+    if not keys:
+        return False
+    most, key = v.rng.choice((10, 20, 50)), {keys[0]: bare(draft.properties[keys[0]])}
     item: Schema = {"type": "object", "properties": draft.properties, "required": list(draft.required)}
     name = next(n for n in (v.one("requests", "items", "cases", "entries"), "calls") if n not in draft.properties)
     draft.properties = {name: many(item, f"one object for each case, up to {most}", 1, most)}
@@ -219,11 +242,13 @@ def bulk_requests(v: Vocabulary, draft: Draft) -> bool:
     draft.words = v.rng.choice(((*draft.words, "batch"), ("bulk", *draft.words), (*draft.words, "in", "bulk")))
     tail = v.one("for a whole list of cases in one call", "for many cases at once", "case by case for a list of inputs")
     draft.about = sentence(f"{draft.about.rstrip('.')}, {tail}")
-    results: Schema = {"type": "array", "items": {"type": "object", "properties": draft.returns}}
-    draft.returns = {"results": results, "failed": INTEGER}
+    # Whose result it is, and whose there is none of.
+    results: Schema = {"type": "array", "items": {"type": "object", "properties": {**key, **draft.returns}}}
+    draft.returns = {"results": results, "failed": rows(**key, error=TEXT)}
     return True
 
 
+GROUPED = 3
 _GROUPS = {
     "filters": "conditions; all that are given must be met",
     "options": "what else can be set",
@@ -236,7 +261,10 @@ def nest_options(v: Vocabulary, draft: Draft) -> bool:
     """Type mutation: optional parameters move into one nested object."""
     optional = draft.optional
     name = v.one("options", "settings", "filters" if draft.action in _LOOKING else "details")
-    if len(optional) < 2 or len(draft.properties) == len(optional) or name in draft.properties:
+    # Fewer need no wrapper.
+    # A search may take nothing but its filters; elsewhere something stands beside the group.
+    alone = len(draft.properties) == len(optional) and name != "filters"
+    if len(optional) < GROUPED or alone or name in draft.properties:
         return False
     if any(depth(draft.properties[n]) > 1 for n in optional):
         return False

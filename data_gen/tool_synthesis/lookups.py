@@ -71,10 +71,10 @@ def filters(v: Vocabulary, e: Entity, names: list[str]) -> dict[str, Schema]:
 def _bounds(v: Vocabulary, name: str, schema: Schema, about: str) -> dict[str, Schema]:
     plain: Schema = {key: schema[key] for key in ("type", "minimum", "maximum", "multipleOf") if key in schema}
     style = v.rng.random()
-    if style < 0.35:
+    if style < 0.8:
         ends = {"min": described(plain, "lower bound, inclusive"), "max": described(plain, "upper bound, inclusive")}
         return {f"{name}_range": record(ends, f"{about}, as a range")}
-    if style < 0.7:
+    if style < 0.9:
         return {f"max_{name}": described(plain, f"upper limit: {about}")}
     return {f"min_{name}": described(plain, f"lower limit: {about}")}
 
@@ -100,7 +100,7 @@ def period(v: Vocabulary, about: str) -> dict[str, Schema]:
     """A span of days: two parameters, or one nested object."""
     first = described(DAY, "first day, in YYYY-MM-DD format")
     last = described(DAY, "last day, in YYYY-MM-DD format")
-    if v.maybe(0.35):
+    if v.maybe(0.75):
         return {"period": record({"from": first, "to": last}, about, ["from", "to"])}
     names = v.rng.choice((("start_date", "end_date"), ("date_from", "date_to"), ("first_day", "last_day")))
     return dict(zip(names, (first, last), strict=True))
@@ -115,12 +115,12 @@ def search(v: Vocabulary, e: Entity, verb: str) -> Draft:
     """Things by several fields, or by exactly two."""
     names, things = v.some(list(v.fields(e)), 2, 4), said(e.plural)
     properties = filters(v, e, names)
-    required = next(([n] for n in names if n in properties and "string" in v.sub.schema(n)["type"]), [])
+    required: list[str] = []
     if len(names) == 2 and v.maybe(0.6):
         by = "_and_".join(field_of(name, e).replace(" ", "_") for name in names)
         words = f"{v.one('list', 'get', 'find', verb)}_{e.plural}_by_{by}"
         about = f"lists the {things} that match a given {say_all(names, e)}"
-        required = list(properties)[:1]
+        required = [name for name in names if name in properties] or list(properties)
     else:
         words = f"{verb}_{e.plural}"
         about = v.one(
@@ -165,23 +165,22 @@ def compare(v: Vocabulary, e: Entity, verb: str) -> Draft:
 
 def rank(v: Vocabulary, e: Entity, verb: str) -> Draft:
     """The first things in the order of a number field."""
-    by, things = v.rng.choice(v.numbers(e)), said(e.plural)
+    by, things = v.rng.choice(v.amounts(e)), said(e.plural)
     what, chosen, number_of = field_of(by, e), v.some(v.choices(e), 0, 2), counting(v, e)
+    order = choice(f"whether the list begins with the highest or the lowest {what}", ("highest", "lowest"))
     properties = {
         number_of: count(v, e, v.rng.choice((10, 20, 25, 50))),
-        v.one("order", "direction", "begin_with"): choice(
-            f"whether the list begins with the highest or the lowest {what}", ("highest", "lowest")
-        ),
+        v.one("order", "direction", "begin_with"): {**order, "default": "highest"},
         **v.parameters(chosen),
     }
     short = what.replace(" ", "_")
     words = v.one(f"{verb}_{e.plural}_by_{short}", f"top_{e.plural}_by_{short}", f"list_{e.plural}_ranked_by_{short}")
     about = v.one(
-        f"lists the {things} with the highest or lowest {what}",
+        f"lists the {things} with the highest or the lowest {what}",
         f"orders {things} by {what} and returns the first of them with {v.its(e)}",
     )
     returns = {e.plural: v.listed(e, [e.has[0], by])}
-    return draft(e, words, about, properties, [number_of, *chosen[:1]], returns, f"{said(e.name)} ranking", by)
+    return draft(e, words, about, properties, [number_of], returns, f"{said(e.name)} ranking", by)
 
 
 def recommend(v: Vocabulary, e: Entity, verb: str) -> Draft:
@@ -224,7 +223,7 @@ def match(v: Vocabulary, e: Entity, verb: str) -> Draft:
 def nearby(v: Vocabulary, e: Entity, verb: str) -> Draft:
     """Things around a point or a town."""
     things = said(e.plural)
-    if v.maybe(0.5):
+    if v.maybe(0.7):
         latitude = described(WORDS["latitude"], "latitude in decimal degrees")
         longitude = described(WORDS["longitude"], "longitude in decimal degrees")
         point = {"latitude": latitude, "longitude": longitude}
@@ -294,7 +293,7 @@ def history(v: Vocabulary, e: Entity, verb: str) -> Draft:
 
 def statistics(v: Vocabulary, e: Entity, verb: str) -> Draft:
     """A number field, summed up for each value of a choice field."""
-    measures, groups, things = v.some(v.numbers(e), 1, 3), v.some(v.choices(e), 1, 2), said(e.plural)
+    measures, groups, things = v.some(v.amounts(e), 1, 3), v.some(v.choices(e), 1, 2), said(e.plural)
     functions = v.some(("mean", "median", "sum", "min", "max", "count"), 3, 6)
     properties = {
         "measure": choice(f"which number of the {things} to sum up", measures),

@@ -22,7 +22,7 @@ def distinct(tools: Sequence[Tool]) -> tuple[list[Tool], list[Rejected]]:
     Returns:
         (kept, rejected); together all of them.
     """
-    in_pool = PoolGate(tools)
+    in_pool = PoolGate(tools, by_words=False)
     kept: list[Tool] = []
     rejected: list[Rejected] = []
     for tool in tools:

@@ -26,6 +26,7 @@ def report_of(
     tree: Mapping[str, Any],
     rejected: Mapping[str, int],
     subs: Sequence[SubDomain],
+    short: str = "",
 ) -> str:
     """The report as Markdown.
 
@@ -35,6 +36,7 @@ def report_of(
         tree: of `tree_of`.
         rejected: rule -> number of tools it rejected.
         subs: the taxonomy when the pool is placed on it, else none.
+        short: says that there are fewer tools than were wanted, and why.
     """
     shares = figures["shares"]
     lines = [
@@ -43,6 +45,7 @@ def report_of(
         f"{figures['apis']:,} tools in {figures['domains']} domains: {figures['real']:,} from documents of real APIs, "
         f"{figures['evolved']:,} written or evolved by this project.",
         "",
+        *([f"**{short}**", ""] if short else ()),
         "![Share of each domain](treemap.svg)",
         "",
         "## Beside the paper's Table 1",

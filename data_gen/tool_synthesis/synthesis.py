@@ -52,6 +52,7 @@ def build(run: Run, settings: ToolSettings, seed: int, facts: Mapping[str, Any])
         InputError: a source cannot be read, a domain does not exist, or there is no tool at all.
     """
     wanted = chosen(taxonomy(), settings.domains) if settings.taxonomy else ()
+    _withdraw(run.folder)
     # Which model reads the documents later on does not change what they are.
     counts = gather(
         run, settings, seed, {**facts, "tools": plain(replace(settings, llm=None, llm_roles=(), llm_apis=0))}
@@ -75,12 +76,33 @@ def build(run: Run, settings: ToolSettings, seed: int, facts: Mapping[str, Any])
         count = write_rows(run.folder / REJECTED, refused)
         fix = f"{REJECTED} says why for each of {count}." if count else "Name documents that hold APIs."
         raise InputError("no document became a tool", where=run.folder, fix=fix)
-    rules = write_all(run.folder, tools, refused, made.subs, made.read)
+    short = shortage(len(tools), made.subs, settings)
+    _tell([short] if short else [])
+    rules = write_all(run.folder, tools, refused, made.subs, made.read, short)
     total = counts["documents"] + sum(tool.id.startswith("evolved:") for tool in tools)
     total += sum(tool.id.startswith("evolved:") for tool, _ in rejected)
     sums = {"in": total, "kept": len(tools), "rejected": sum(rules.values()), "problems": counts["problems"]}
     assert sums["in"] == sums["kept"] + sums["rejected"], f"a tool was lost on the way: {sums}"
-    return {**sums, **proposals, "rules": rules}
+    wanted_too = {"wanted": settings.count} if short else {}
+    return {**sums, **wanted_too, **proposals, "rules": rules}
+
+
+def _withdraw(folder: Path) -> None:
+    """Takes an earlier run's outputs away: beside the rejects of a run that fails they would pass for its own."""
+    for name in OUTPUTS:
+        (folder / name).unlink(missing_ok=True)
+
+
+def shortage(made: int, subs: Sequence[SubDomain], settings: ToolSettings) -> str:
+    """What to tell when there are fewer tools than were wanted, "" when there are enough."""
+    if made >= settings.count:
+        return ""
+    topics = f"{len(subs)} domain{'' if len(subs) == 1 else 's'}"
+    why = (
+        f"the documents and the vocabulary of {topics} are used up" if settings.evolve else "the documents are used up"
+    )
+    fix = "Ask for more domains or documents." if settings.evolve else "Name more documents, or set evolve: true."
+    return f"{made:,} of {settings.count:,} tools wanted: {why}. {fix}"
 
 
 @dataclass(frozen=True)
@@ -183,8 +205,12 @@ def write_all(
     rejected: Iterable[Row],
     subs: Sequence[SubDomain],
     read: Mapping[str, Sequence[Node]] | None = None,
+    short: str = "",
 ) -> dict[str, int]:
-    """Writes the pool, its tree, figures, report and picture; returns how many tools each rule rejected."""
+    """Writes the pool, its tree, figures, report and picture; returns how many tools each rule rejected.
+
+    `short` says that there are fewer tools than were wanted, and why.
+    """
     rules: Counter[str] = Counter()
 
     def counted() -> Iterable[Row]:
@@ -197,7 +223,7 @@ def write_all(
     tree, figures = tree_of(tools, subs, read), figures_of(tools, subs)
     write_json(folder / "tree.json", tree)
     write_json(folder / "pool.json", {**figures, "rejected": ordered})
-    write_text(folder / "report.md", report_of(tools, figures, tree, ordered, subs))
+    write_text(folder / "report.md", report_of(tools, figures, tree, ordered, subs, short))
     write_text(folder / "treemap.svg", treemap(tree))
     write_rows(folder / "tools.jsonl", (tool.to_json() for tool in tools))
     return ordered

@@ -97,9 +97,14 @@ class Vocabulary:
         """Its number fields."""
         return numbers(self.fields(entity))
 
+    def amounts(self, entity: Entity) -> list[str]:
+        """Number fields that are more or less of something: not the number of a screen; all when there are no such."""
+        found = self.numbers(entity)
+        return [name for name in found if not _NUMBERING.search(name)] or found
+
     def moving(self, entity: Entity) -> list[str]:
         """Number fields that change by themselves: those that the service computes, or all when it computes none."""
-        found = self.numbers(entity)
+        found = self.amounts(entity)
         return [name for name in found if name in entity.computed] or found
 
     def choices(self, entity: Entity) -> list[str]:
@@ -120,9 +125,14 @@ class Vocabulary:
         chosen = set(self.rng.sample(range(len(names)), count))
         return [name for i, name in enumerate(names) if i in chosen]
 
-    def its(self, entity: Entity, low: int = 1, high: int = 2) -> str:
-        """Some fields of a thing as a phrase, "its title and servings"; the result then has to hold them."""
-        fields = self.some(list(self.fields(entity)), low, high)
+    def its(self, entity: Entity, low: int = 1, high: int = 2, but: str = "") -> str:
+        """Some fields of a thing as a phrase, "its title and servings"; the result then has to hold them.
+
+        What it is called by comes first: a message that names nothing but a poll's anonymity is none. `but` is a field
+        that the sentence names already.
+        """
+        names = [name for name in self.fields(entity) if name != but] or list(self.fields(entity))
+        fields = names[:1] + self.some(names[1:], max(low - 1, 0), high - 1 if low < high else low)
         self.promised += fields
         return f"its {say_all(fields, entity)}"
 
@@ -135,16 +145,39 @@ class Vocabulary:
         return self.rng.random() < share
 
 
+# Numbers that only tell one thing from another, or say where it is.
+_NUMBERING = re.compile(
+    r"(?:^|_)(?:number|no|x|y|lat|latitude|longitude|row|platform|gate|channel|port|page|chapter|episode|season|year)$"
+)
+# Names that are no noun by themselves.
+_SPOKEN = {"night_of": "night"}
 # Units at the end of a field's name; a sentence is clearer without: "by prep and cook time", not "by prep minutes".
 _UNIT = re.compile(
-    r"_(?:g_cm3|g_km|mj_kg|min_km|minutes?|mins?|seconds?|secs?|ms|s|gib|gb|mib|mb|kb|kbps|km|kmh|kph|kg|g|mg"
+    r"_(?:g_cm3|g_km|mj_kg|min_km|minutes?|mins?|years|months|weeks|seconds?|secs?|ms|s|gib|gb|mib|mb|kb|kbps|km|kmh|kph|kg|g|mg"
     r"|grams|lb|kda|cm|mm|m|m2|m3|mm3|m3s|ul|sqm|ha|hectares|ly|px|inches|usd|musd|mio|eur|gbp|percent|pct|celsius|c|deg"
     r"|kcal|kj|kwh|kw|mw|mwh|mv|watts|hp|db|lufs|hz|mhz|bpm|spm|fps|hpa|mpa|(?<=modulus_)gpa|mag|ibu|umol|mt|teu|litres|liters|l|ml)$"
 )
 # What a unit measures, where nothing but a word such as "max" stands before it: "the lowest temperature".
 _MEASURED = {"c": "temperature", "celsius": "temperature", "percent": "share", "km": "distance", "kg": "weight"}
 _LONE = frozenset(
-    ("min", "max", "mean", "high", "low", "day", "night", "wet", "run", "kerb", "race", "end", "air", "oven")
+    (
+        "min",
+        "max",
+        "mean",
+        "high",
+        "low",
+        "day",
+        "night",
+        "wet",
+        "run",
+        "kerb",
+        "race",
+        "end",
+        "air",
+        "oven",
+        "current",
+        "target",
+    )
 )
 # "starts_at" is a start time.
 _BEGINNING = {
@@ -167,6 +200,7 @@ def said(name: str) -> str:
 def field_of(name: str, entity: Entity) -> str:
     """A field in a sentence on its entity: `recipe_title` -> "title", `prep_minutes` -> "prep time"."""
     plain = name.removeprefix(f"{entity.name}_") or name
+    plain = _SPOKEN.get(plain, plain)
     plain = re.sub(r"^(?:is|has)_(?=\w)", "", plain).removesuffix("_id") or plain
     if re.search(r"\w_(?:on|at)$", plain):
         head, _, last = plain.rpartition("_")
@@ -191,7 +225,9 @@ def say_all(names: Sequence[str], entity: Entity) -> str:
 
 def article(noun: str) -> str:
     """The noun with its indefinite article; by its letters, which is right for nearly all names of things."""
-    an = re.match(r"[aeio]|u(?!ni|se|ti|sa)|hour|honour", noun) and not noun.startswith(("eu", "one"))
+    an = re.match(
+        r"[aeio]|u(?!ni|se|ti|sa)|hour|honour|(?:nfl|nhl|nba|mri|mvp|mp3|rss|sms|html|sql|ngo|llm|ssh|ftp)\b", noun
+    ) and not noun.startswith(("eu", "one"))
     return f"{'an' if an else 'a'} {noun}"
 
 

@@ -63,6 +63,13 @@ REFUSED: tuple[tuple[str, Document], ...] = (
     ("tool.required", document(parameters=parameters({"room": TEXT}, ("hall",)))),
     ("tool.parameters_described", document(parameters=parameters({"room": {"type": "string"}}))),
     ("tool.binary", document(parameters=parameters({"room": {**TEXT, "contentEncoding": "base64"}}, ("room",)))),
+    (
+        "tool.named_only",
+        document(parameters=parameters({n: {**TEXT, "description": f"{n}."} for n in ("kind", "act")})),
+    ),
+    ("tool.paging", document(parameters=parameters({"page": TEXT, "startAt": {**TEXT, "type": "integer"}}))),
+    ("tool.credentials", document("rooms.log_in")),
+    ("tool.credentials", document(parameters=parameters({"room": TEXT, "api_key": TEXT}))),
     ("tool.size", document(parameters=parameters({"room": {**TEXT, "enum": [f"room {i}" for i in range(900)]}}))),
 )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from data_gen.documents import docstrings
 from data_gen.documents.docstring_types import type_of_annotation, type_of_text
 from data_gen.documents.document import Document
+from data_gen.documents.loading import LeftOut, told
 from toolace import InputError
 
 SOURCE = '''
@@ -74,7 +76,8 @@ def read(folder: Path, source: str | bytes) -> tuple[list[Document], list[InputE
 
 def test_only_functions_whose_parameters_are_all_described_and_fit_json_are_read(tmp_path: Path) -> None:
     documents, problems = read(tmp_path, SOURCE)
-    assert not problems
+    reasons = Counter(problem.reason for problem in problems if isinstance(problem, LeftOut))
+    assert reasons == {"a required parameter has no type that JSON can hold": 2}, "nothing is left out in silence"
     assert [document.structure["name"] for document in documents] == ["stats.mean"]
     structure = documents[0].structure
     assert structure["description"] == "Weighted mean of numbers."
@@ -158,3 +161,62 @@ def test_annotations(text: str, schema: Any) -> None:
 def test_any_text_is_a_type_or_none_in_bounded_time(text: str) -> None:
     schema = type_of_text(text)
     assert schema is None or schema["type"]
+
+
+OWN = '''
+class BikeShop:
+    def rent(self, bike_id: str, hours: int = 2) -> bool:
+        """Rents a bike out."""
+
+    def _count(self):
+        """Private."""
+
+def price(kind, hours):
+    """Price of a rental.
+
+    :param str kind: City bike or racer.
+    :param hours: How long,
+        in hours.
+    :type hours: int
+    :returns: Euros.
+    :rtype: float
+    """
+
+def send(*names: str):
+    """Sends names.
+
+    Args:
+        names: All of them.
+    """
+
+def quiet(a: int):
+    pass
+'''
+
+
+def test_methods_sphinx_fields_and_undescribed_parameters_of_ones_own_files_are_read(tmp_path: Path) -> None:
+    documents, problems = read(tmp_path, OWN)
+    rent, price = (document.structure for document in documents)
+    assert rent["name"] == "stats.bike_shop.rent"
+    assert rent["parameters"]["properties"] == {
+        "bike_id": {"type": "string", "description": "ID of the bike."},
+        "hours": {"type": "integer", "default": 2, "description": "Hours."},
+    }
+    assert documents[0].source["described_by_name"] == "bike_id, hours"
+    assert price["description"] == "Price of a rental." and price["returns"] == {"type": "number"}
+    assert price["parameters"]["properties"]["hours"] == {"type": "integer", "description": "How long, in hours."}
+    assert price["parameters"]["required"] == ["kind", "hours"]
+    assert [problem.reason for problem in problems if isinstance(problem, LeftOut)] == [
+        "it takes any number of arguments (*args)",
+        "it has no docstring",
+    ]
+
+
+def test_what_is_left_out_for_one_reason_is_one_line() -> None:
+    problems = [LeftOut("it is deprecated", f"a.json (GET /{i})") for i in range(1200)]
+    lines = told([InputError("is broken", where="b.json"), *problems, LeftOut("it has no docstring", "c.py")])
+    assert lines[0] == "b.json: is broken" and lines[2].startswith("c.py: is left out: it has no docstring")
+    assert lines[1].startswith(
+        "1,200 operations or functions are left out: it is deprecated; the first is a.json (GET /0)"
+    )
+    assert len(lines) == 3

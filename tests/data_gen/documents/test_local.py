@@ -146,3 +146,35 @@ def test_a_manual_is_cut_into_passages_under_their_headings() -> None:
 def test_headings_in_code_are_code_and_underlined_headings_count() -> None:
     text = "Title\n=====\ntext\n```\n# comment\n```\nmore\n### Third\nend"
     assert [headings for headings, _ in sections(text)] == [[], ["Title"], ["Title", "Third"]]
+
+
+def test_json_lines_without_tools_are_passed_over_in_one_line(tmp_path: Path) -> None:
+    rows = "\n".join(json.dumps({"messages": [{"role": "user", "content": str(i)}]}) for i in range(300))
+    (tmp_path / "train.jsonl").write_text(rows)
+    (tmp_path / "users.yaml").write_text(SPEC % "Users")
+    problems: list[InputError] = []
+    assert len(list(local.read_path(tmp_path, problems.append))) == 1
+    assert [problem.what for problem in problems] == [
+        "1 files are no API documents by themselves and were passed over: train.jsonl"
+    ]
+
+
+def test_lines_with_the_same_fault_are_told_once_and_counted(tmp_path: Path) -> None:
+    lines = [json.dumps(FUNCTION), *([json.dumps({"description": "has no name"})] * 40)]
+    (tmp_path / "tools.jsonl").write_text("\n".join(lines))
+    problems: list[InputError] = []
+    assert len(list(local.read_path(tmp_path / "tools.jsonl", problems.append))) == 1
+    assert [problem.what for problem in problems] == [
+        "a tool has no name", "39 more lines have the same fault: a tool has no name"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("holder", ["parameters", "inputSchema"])
+def test_an_undescribed_parameter_is_described_by_its_name_whatever_the_dialect(tmp_path: Path, holder: str) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}, "petId": {"type": "integer"}}}
+    tool = {"name": "visit", "description": "Visits.", holder: schema}
+    (tmp_path / "f.json").write_text(json.dumps({"tools": [tool]} if holder == "inputSchema" else [tool]))
+    (document,) = local.read_path(tmp_path / "f.json", lambda problem: None)
+    said = {name: one["description"] for name, one in document.structure["parameters"]["properties"].items()}
+    assert said == {"city": "City.", "petId": "ID of the pet."}
+    assert document.source["described_by_name"] == "city, petId"

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from data_gen.documents import openapi
 from data_gen.documents.document import Document
+from data_gen.documents.loading import LeftOut
 from toolace import InputError
 
 PETS: dict[str, Any] = {
@@ -271,3 +272,79 @@ def test_any_mutation_gives_documents_with_valid_schemas_or_problems(data: st.Da
                 Draft202012Validator.check_schema(document.structure[part])
                 json.dumps(document.structure[part], allow_nan=False)
     assert all("\n" not in str(problem) and str(problem).startswith("api.json") for problem in problems)
+
+
+def parameters_of(schema: dict[str, Any], **schemas: Any) -> tuple[dict[str, Any], list[InputError]]:
+    """The parameters of an operation with such a body, and what was told of it."""
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    spec = {
+        "openapi": "3.1.0", "info": {"title": "Till"}, "components": {"schemas": schemas},
+        "paths": {"/pay": {"post": {"operationId": "pay", "summary": "Pays.", "requestBody": body, "responses": {}}}},
+    }  # fmt: skip
+    problems: list[InputError] = []
+    (document,) = openapi.read(spec, openapi.Publication("till.json"), problems.append)
+    return dict(document.structure["parameters"]), problems
+
+
+def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+CARD = object_of(["kind", "amount", "card"], kind={"const": "card"}, amount={"type": "number"}, card={"type": "string"})
+BANK = object_of(["kind", "amount", "iban"], kind={"const": "bank"}, amount={"type": "number"}, iban={"type": "string"})
+
+
+@pytest.mark.parametrize("word", ["oneOf", "anyOf"])
+def test_alternatives_that_are_objects_give_all_their_members_and_require_what_all_require(word: str) -> None:
+    found, _ = parameters_of({word: [{"$ref": "#/components/schemas/Card"}, BANK]}, Card=CARD)
+    assert set(found["properties"]) == {"kind", "amount", "card", "iban"}
+    assert found["required"] == ["kind", "amount"]
+    assert found["properties"]["kind"]["enum"] == ["card", "bank"]
+    assert found["properties"]["amount"]["type"] == "number"
+
+
+def test_beside_an_object_of_anything_nothing_is_required() -> None:
+    found, _ = parameters_of({"oneOf": [CARD, {"type": "object", "additionalProperties": True}]})
+    assert "required" not in found and "card" in found["properties"]
+
+
+def test_a_member_stated_again_in_an_all_of_keeps_what_both_say() -> None:
+    base = object_of(["kind"], kind={"type": "string", "description": "Kind of animal."})
+    found, _ = parameters_of({"allOf": [base, object_of([], kind={"const": "cat"}, lives={"type": "integer"})]})
+    assert found["properties"]["kind"] == {"type": "string", "enum": ["cat"], "description": "Kind of animal."}
+    assert found["required"] == ["kind"]
+
+
+def test_values_of_several_types_are_all_kept() -> None:
+    found, _ = parameters_of(object_of([], level={"enum": [1, "two", 3.5]}, plain={"enum": [None, "a", "b"]}))
+    level = found["properties"]["level"]
+    assert level["enum"] == [1, "two", 3.5] and set(level["type"]) == {"number", "string"}
+    assert found["properties"]["plain"]["enum"] == ["a", "b"] and found["properties"]["plain"]["type"] == "string"
+
+
+def test_bounds_that_no_value_meets_are_left_out_and_told_and_so_is_a_default_beyond_them() -> None:
+    schema = {"type": "integer", "minimum": 10, "maximum": 1, "default": 99}
+    found, problems = parameters_of(object_of([], rank=schema))
+    assert found["properties"]["rank"] == {"type": "integer", "description": "Rank."}
+    assert [problem.what for problem in problems] == ["minimum 10 is above maximum 1; both are left out"]
+
+
+def test_placeholders_are_no_defaults_and_empty_words_no_descriptions() -> None:
+    found, _ = parameters_of(
+        object_of([], shipment_id={"type": "string", "default": "insert identifier here", "description": "Required."})
+    )
+    assert found["properties"]["shipment_id"] == {"type": "string", "description": "ID of the shipment."}
+
+
+def test_operations_that_are_no_tools_are_counted_with_their_reason() -> None:
+    image = {"required": True, "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+    old = {"deprecated": True, "summary": "Was once.", "responses": {}}
+    paths = {
+        "/image": {"post": {"summary": "Sends an image.", "requestBody": image, "responses": {}}},
+        "/old": {"get": old, "delete": old},
+    }
+    problems: list[InputError] = []
+    spec = {"openapi": "3.0.0", "info": {"title": "Wall"}, "paths": paths}
+    assert not list(openapi.read(spec, openapi.Publication("wall.json"), problems.append))
+    counted = {problem.reason: problem.number for problem in problems if isinstance(problem, LeftOut)}
+    assert counted == {"its body must be image/png, which no call can hold": 1, "it is deprecated": 2}

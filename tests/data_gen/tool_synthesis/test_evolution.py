@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from data_gen.tool_synthesis.composition import BUILDERS, of_action, of_function
 from data_gen.tool_synthesis.evolution import BUFFER, ExampleBuffer, OfflineEvolution, Style, camel, style_of
 from data_gen.tool_synthesis.figures import schemas
 from data_gen.tool_synthesis.gates import judge
-from data_gen.tool_synthesis.indicators import INDICATORS, several_at_once
+from data_gen.tool_synthesis.indicators import GROUPED, INDICATORS, several_at_once
 from data_gen.tool_synthesis.taxonomy import SubDomain, taxonomy
 from data_gen.tool_synthesis.vocabulary import Vocabulary, article, field_of, third
 from toolace import Tool
@@ -198,3 +199,71 @@ def test_few_things_of_different_names_share_the_letters_of_their_identifiers() 
             names.setdefault(code, set()).add(name)
     shared = [code for code, found in names.items() if len(found) > 1]
     assert len(shared) < 0.1 * len(names) and max(map(len, names.values())) <= 4
+
+
+def indicated(proposals: list[Tool], name: str) -> list[Tool]:
+    return [tool for tool in proposals if name in str(tool.source["indicators"]).split(", ")]
+
+
+def members(schema: Any) -> set[str]:
+    """Names of all members of a result, in snake case."""
+    found: set[str] = set()
+    for name, inner in (schema.get("properties") or {}).items():
+        found |= {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()} | members(inner)
+    return found | (members(schema["items"]) if "items" in schema else set())
+
+
+def test_what_was_added_shows_in_the_result(proposals: list[Tool]) -> None:
+    added = {
+        "writes the result into a file": "file_url", "sends the result by e-mail": "sent_to",
+        "shares it by e-mail": "shared_with", "sets a reminder about it": "reminder_id", "puts labels on it": "labels",
+    }  # fmt: skip
+    seen = set()
+    for tool in indicated(proposals, "add_functionality"):
+        (said,) = (phrase for phrase in added if phrase in tool.description)
+        assert added[said] in members(tool.returns), tool.name
+        seen.add(said)
+    assert len(seen) >= 3
+
+
+def test_a_result_of_many_requests_says_which_request_it_belongs_to(proposals: list[Tool]) -> None:
+    bulk = indicated(proposals, "type_list_of_objects")
+    assert bulk
+    for tool in bulk:
+        (request,) = (schema for schema in tool.properties.values() if schema["type"] == "array")
+        returns = tool.returns["properties"].get("result", tool.returns)
+        results, failed = (
+            (returns.get("properties") or returns)[name]["items"]["properties"] for name in ("results", "failed")
+        )
+        required = set(request["items"]["required"])
+        assert required & set(results) and required & set(failed) and "error" in failed
+
+
+def test_few_tools_are_another_one_with_a_tail(proposals: list[Tool]) -> None:
+    tails = indicated(proposals, "add_functionality") + indicated(proposals, "type_list_of_objects")
+    assert 0.02 < len(tails) / len(proposals) < 0.2
+
+
+def test_searches_require_no_condition_and_rankings_begin_with_the_highest() -> None:
+    seen = set()
+    for sub in sample():
+        vocabulary = Vocabulary(sub, random.Random(2))
+        for entity, action, verb in sub.actions:
+            made = of_action(vocabulary, entity, action.name, verb)
+            if action.name == "search" and "_by_" not in "_".join(made.words):
+                assert not made.required
+            elif action.name == "rank":
+                (order,) = (s for s in made.properties.values() if s.get("enum") == ["highest", "lowest"])
+                assert order["default"] == "highest" and len(made.required) == 1
+            seen.add(action.name)
+    assert {"search", "rank"} <= seen
+
+
+def test_two_parameters_are_not_wrapped_into_settings(proposals: list[Tool]) -> None:
+    for tool in indicated(proposals, "type_nested_object"):
+        groups = [
+            schema
+            for name, schema in tool.properties.items()
+            if name in ("options", "settings", "filters", "details") and schema["type"] == "object"
+        ]
+        assert all(len(group["properties"]) >= GROUPED for group in groups)

@@ -275,3 +275,24 @@ def test_nodes_that_speak_of_the_same_thing_are_drawn_together_more_often() -> N
             if subtree and len(subtree.nodes) == 2:
                 pairs[frozenset(node.name for node in subtree.nodes)] += 1
     assert pairs.most_common(1)[0][0] == {"plan sourdough", "feed sourdough"}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_after_a_failed_call_every_paid_answer_is_used_again(tmp_path: Path, concurrency: int) -> None:
+    seen: list[str] = []
+
+    def second_fails(body: Body, _: int) -> str:
+        key = json.dumps(body, sort_keys=True)
+        seen.append(key) if key not in seen else None
+        return "500" if seen.index(key) == 1 else ""
+
+    journal = tmp_path / "journal.sqlite"
+    with LlmDouble(answer, faults=second_fails) as double:
+        part = run(double, evolution(BAKING, 16), journal=journal, concurrency=concurrency)
+    assert Counter(row["kept"] for row in part.rows) == {True: PER_ROUND - 1, None: 1}
+    with LlmDouble(answer) as double:
+        whole = run(double, evolution(BAKING, 16), journal=journal, concurrency=concurrency)
+        assert double.calls == len(whole.rows) - (PER_ROUND - 1), "only what was open is asked"
+    with LlmDouble(answer) as double:
+        assert whole == run(double, evolution(BAKING, 16), concurrency=1), "as if no call had failed"
+    assert {tool.name for tool in part.tools["Baking"]} <= {tool.name for tool in whole.tools["Baking"]}

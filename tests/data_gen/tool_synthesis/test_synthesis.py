@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from data_gen.settings import ToolSettings
 from data_gen.tool_synthesis.balance import fill, place
 from data_gen.tool_synthesis.candidates import Candidate
 from data_gen.tool_synthesis.figures import depth, figures_of, list_of_lists_or_objects, nested
+from data_gen.tool_synthesis.gates import PoolGate, judge
 from data_gen.tool_synthesis.paraphrases import without_paraphrases
 from data_gen.tool_synthesis.pool import read_pool
 from data_gen.tool_synthesis.speciation import Leaf, Place
@@ -316,3 +318,65 @@ def test_when_no_document_becomes_a_tool_the_reasons_are_in_the_file_that_is_nam
     assert "no document became a tool" in str(caught.value)
     ((_, row),) = read_rows(tmp_path / "run" / "rejected_tools.jsonl")
     assert row["name"] == "reserve" and row["verdict"]["rule"].startswith("tool.")
+
+
+def test_a_failed_run_leaves_no_tools_of_an_earlier_one(tmp_path: Path) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    (tmp_path / "shop.json").write_text(json.dumps(SPEC))
+    (tmp_path / "nothing.json").write_text(json.dumps([{"name": "reserve", "description": "", "parameters": {}}]))
+    tools_command(["--from", str(tmp_path / "shop.json"), *out])
+    with pytest.raises(InputError, match="no document became a tool"):
+        tools_command(["--from", str(tmp_path / "nothing.json"), *out])
+    assert {name for name in OUTPUTS if (tmp_path / "run" / name).exists()} == {"rejected_tools.jsonl"}
+    assert tools_command(["--from", str(tmp_path / "shop.json"), *out]) == 0
+    assert len(read_pool(tmp_path / "run" / "tools.jsonl")) == 1
+
+
+def test_a_pool_smaller_than_wanted_says_so_and_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ToolSettings(aws=0, google=0, taxonomy=True, count=100_000, evolve=False, domains=("Recipes",))
+    counts = make_tools(Run(tmp_path), settings, 5)["counts"]
+    said = f"{counts['kept']} of 100,000 tools wanted: the documents are used up"
+    assert counts["wanted"] == 100_000 and said in capsys.readouterr().err
+    assert said in (tmp_path / "report.md").read_text()
+
+
+def test_a_pool_that_is_full_says_nothing_of_what_was_wanted(folder: Path) -> None:
+    assert "wanted" not in read_json(folder / "manifest.json")["stages"]["tools"]["counts"]
+    assert "wanted" not in (folder / "report.md").read_text().split("## Tree")[0]
+
+
+def test_short_descriptions_are_enough_for_ones_own_api(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"first": {"type": "number"}, "second": {"type": "number"}}}
+    functions = [{"name": "sum_up", "description": "Adds two numbers.", "parameters": schema}]
+    (tmp_path / "functions.json").write_text(json.dumps(functions))
+    assert tools_command(["--from", str(tmp_path / "functions.json"), "--out", str(tmp_path / "run")]) == 0
+    (made,) = read_pool(tmp_path / "run" / "tools.jsonl")
+    assert made.description == "Adds two numbers." and not judge(made).kept, "in the paper's pool it would not do"
+
+
+def test_the_same_words_in_a_name_are_the_same_tool_within_a_domain() -> None:
+    gate = PoolGate([])
+    gate.add(tool("holidays.searchHolidays", "Finds the days on which a country rests."))
+    twin = tool("holidays.search_holidays", "Lists feasts, fasts and free days by kind, month and region.")
+    assert gate(twin).rule == "pool.name_taken"
+    assert gate(replace(twin, domain="Calendars")).kept
+    assert PoolGate([], by_words=False)(twin).kept
+
+
+@pytest.mark.parametrize(
+    ("made", "parameters", "rule"),
+    [
+        ("login_and_get_bearer_token", {"email": "E-mail address of the customer."}, "tool.credentials"),
+        ("slack.archive_channel", {"token": "Authentication token. Requires scope: none."}, "tool.credentials"),
+        ("quotes.list_popular", {"pg": "Which page.", "rpp": "Results on a page."}, "tool.paging"),
+        ("home.pair", {"link_type": "Link type.", "action": "Action."}, "tool.named_only"),
+        ("mailboxes.create", {"password": "Password that the new mailbox gets."}, ""),
+        ("coins.flip", {"token": "Token to be tossed up, heads or tails."}, ""),
+    ],
+)
+def test_credentials_pages_and_bare_names_make_no_tool(made: str, parameters: dict[str, str], rule: str) -> None:
+    properties = {name: {"type": "string", "description": said} for name, said in parameters.items()}
+    found = Tool(made, "Does what its name promises to do.", {"type": "object", "properties": properties})
+    assert judge(found).rule == rule
