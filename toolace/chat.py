@@ -165,11 +165,13 @@ class CallFailed(ChatError):
         what: what happened and what to do about it, in one line.
         status: HTTP status, 0 when there was no answer at all.
         body: start of what the server said.
+        outage: whether the server or the network is at fault and not the request: asked another day, it may be
+            answered. What failed so has not ended.
     """
 
-    def __init__(self, what: str, status: int = 0, body: str = "") -> None:
+    def __init__(self, what: str, status: int = 0, body: str = "", *, outage: bool = False) -> None:
         super().__init__(" ".join(what.split()))
-        self.status, self.body = status, body
+        self.status, self.body, self.outage = status, body, outage
 
 
 class ChatStopped(ChatError):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Repeats after errors of the connection or the server; and after 429 and 503, which a patient client outlives.
 ERROR_REPEATS = 8
 THROTTLE_REPEATS = 60
+# our choice: so many requests given up one after another, with no answer to any other in between, are an outage. One
+# request that a server chokes on is outlived; a hundred dialogs in work are not thrown after a server that is gone.
+OUTAGE = 5
 BODY_LIMIT = 32 * 1024 * 1024
 _SHOWN = 300
 
@@ -77,6 +80,7 @@ class Endpoint:
         self._tokens = Pace(settings.tokens_per_minute)
         self._session: aiohttp.ClientSession | None = None
         self._ever_answered = False
+        self._given_up = 0  # requests since the last answer
         self._stopped = ""
 
     async def post(
@@ -92,7 +96,7 @@ class Endpoint:
 
         Raises:
             CallFailed: the server refuses this request or fails again and again.
-            ChatStopped: the server refuses all of them.
+            ChatStopped: the server refuses all of them, or is gone: `OUTAGE` requests in a row were given up.
         """
         members = "".join(f', "{name}": {text}' for name, text in (written or {}).items())
         payload = f"{json.dumps(body)[:-1]}{members}}}".encode()
@@ -143,7 +147,7 @@ class Endpoint:
             if response.status in (429, 503):
                 self.window.throttled(entered, response.wait or 0.0)
             elif response.status == 200:
-                self._ever_answered = True
+                self._ever_answered, self._given_up = True, 0
                 self.window.succeeded()
             return response
         finally:
@@ -216,6 +220,8 @@ class Endpoint:
             self._stop(told + "It redirects: set llm.base_url to the address behind it.")
         known_field = status >= 500 and any(field in said for field in _FIELDS)
         if known_field or (400 <= status < 500 and status not in (408, 409, 425, 429)):
+            if status == 404:  # it has answered before: the model or what stands behind a proxy is gone
+                raise self._outage(f"{told}Is the model still served?", response)
             raise CallFailed(f"{told}The request itself is refused: see the message.", status, said)
 
     def _advice_on_access(self, status: int) -> str:
@@ -231,7 +237,16 @@ class Endpoint:
             )
         said = f"answered {response.status} ({response.said})" if response.status else response.said
         what = f"{self.settings.url}: {attempts} attempts failed, the last one: {said}. Run again to repeat this call."
-        raise CallFailed(what, response.status, response.said)
+        raise self._outage(what, response)
+
+    def _outage(self, what: str, response: Response) -> CallFailed:
+        """The failure of one call that the server is to blame for; ChatStopped when it was not the first in a row."""
+        self._given_up += 1
+        if self._given_up >= OUTAGE:
+            said = f"{response.status} ({response.said})" if response.status else response.said
+            told = f"{self.settings.url}: {self._given_up} calls in a row failed, the last one: {said}. "
+            self._stop(told + "See to the server, then run again.")
+        return CallFailed(what, response.status, response.said, outage=True)
 
     def _stop(self, why: str) -> None:
         self._stopped = " ".join(why.split())

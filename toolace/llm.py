@@ -196,7 +196,8 @@ class Llm:
             choices = [_read(choice) for choice in data.get("choices") or []]
             if not choices:
                 raise CallFailed(
-                    f"{self.settings.url} sent an answer without choices. Is it an OpenAI-compatible server?"
+                    f"{self.settings.url} sent an answer without choices. Is it an OpenAI-compatible server?",
+                    outage="choices" not in data,  # a proxy whose server is gone says so with status 200
                 )
         except (TypeError, AttributeError, KeyError):
             self.meter.failed()

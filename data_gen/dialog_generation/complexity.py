@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ from toolace.rows import Row, RowLog, dumps, write_rows
 
 # Dialogs scored before their losses are written down: what a killed run can lose.
 CHUNK = 256
+# our choice: calls in flight that keep one server busy without filling its memory with logits.
+CONCURRENCY = 16
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Loss:
         return {"id": self.id, "loss": self.loss, "tokens": self.tokens}
 
 
+Keep = Callable[[int, Loss], None]
+
+
+def discard(place: int, loss: Loss) -> None:
+    """A `Keep` for who wants all losses together."""
+
+
 class Evaluator(Protocol):
     """Something that can tell losses; also a `self_guided.Scorer`."""
 
@@ -53,11 +63,14 @@ class Evaluator(Protocol):
         """What decides the losses besides the dialogs: losses of another identity are never mixed in."""
         ...
 
-    def losses(self, dialogs: Sequence[Dialog]) -> list[Loss]:
+    def losses(self, dialogs: Sequence[Dialog], keep: Keep = discard) -> list[Loss]:
         """The loss of each dialog, in order.
 
+        Args:
+            keep: is given each loss, with the dialog's place, as soon as it is known: it outlives a failure.
+
         Raises:
-            InputError: a dialog, or none at all, can be scored; there is no such thing as a missing loss.
+            InputError: a dialog cannot be scored, or none can; there is no such thing as a missing loss.
         """
         ...
 
@@ -81,19 +94,13 @@ def score_file(path: str | Path, out: str | Path, evaluator: Evaluator) -> list[
     log = RowLog(part)
     try:
         known = {row["id"]: row for row in log.rows}
-        keys = [_key(dialog, evaluator.identity) for dialog in dialogs]
+        keys = [loss_key(dialog, evaluator.identity) for dialog in dialogs]
         new = {key: dialog for key, dialog in zip(keys, dialogs, strict=True) if key not in known}
         with tqdm(total=len(dialogs), desc="complexity", unit="dialog", disable=None) as bar:
             bar.update(len(dialogs) - len(new))
             for chunk in _chunks(_sorted(new)):
-                losses = evaluator.losses([dialog for _, dialog in chunk])
-                rows = [
-                    {"id": key, "loss": one.loss, "tokens": one.tokens}
-                    for (key, _), one in zip(chunk, losses, strict=True)
-                ]
-                log.append(rows)
-                known.update((row["id"], row) for row in rows)
-                bar.update(len(rows))
+                known.update(_scored(chunk, evaluator, log))
+                bar.update(len(chunk))
     finally:
         log.close()
     found = [Loss(d.id, known[key]["loss"], known[key]["tokens"]) for key, d in zip(keys, dialogs, strict=True)]
@@ -102,7 +109,25 @@ def score_file(path: str | Path, out: str | Path, evaluator: Evaluator) -> list[
     return found
 
 
-def _key(dialog: Dialog, identity: str) -> str:
+def _scored(chunk: Sequence[tuple[str, Dialog]], evaluator: Evaluator, log: RowLog) -> dict[str, Row]:
+    """Rows of a chunk by key, which are in the log; when one dialog fails, those that were finished are."""
+    rows: dict[int, Row] = {}
+
+    def keep(place: int, loss: Loss) -> None:
+        key, dialog = chunk[place]
+        if not math.isfinite(loss.loss):
+            fix = "Use another --dtype, or leave the row out."
+            raise InputError(f"the loss is {loss.loss}", where=dialog.id, fix=fix)
+        rows[place] = {"id": key, "loss": loss.loss, "tokens": loss.tokens}
+
+    try:
+        evaluator.losses([dialog for _, dialog in chunk], keep)
+    finally:
+        log.append(rows.values())
+    return {row["id"]: row for row in rows.values()}
+
+
+def loss_key(dialog: Dialog, identity: str) -> str:
     """Tells what is scored: the same row under the same model has the same loss, whatever its id or place."""
     return hashlib.sha256(f"{identity}\0{dumps(to_toolace(dialog))}".encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -147,18 +172,25 @@ def parser() -> argparse.ArgumentParser:
     add("file", type=Path, help="dialogs in any format that toolace convert reads")
     add("--model", required=True, help="folder, adapter folder, hub id, embedded name; with --base_url its name there")
     add("--out", type=Path, metavar="FILE", help="where the losses go (default: FILE.losses.jsonl beside FILE)")
-    add("--dtype", default="auto", help="precision (default: bfloat16 on a GPU, float32 on a CPU)")
+    add("--dtype", help="precision (default: bfloat16 on a GPU, float32 on a CPU)")
     add("--chat_template", type=Path, metavar="FILE", help="a chat template instead of the tokenizer's own")
     add("--base_url", metavar="URL", help="ask this OpenAI-compatible server (completions with echo and logprobs)")
     add("--tokenizer", metavar="FOLDER", help="with --base_url: whose chat template renders (default: --model)")
     add("--api_key_env", metavar="NAME", help="with --base_url: the environment variable that holds the key")
-    add("--concurrency", type=int, default=16, metavar="N", help="with --base_url: most calls in flight")
+    add("--concurrency", type=int, metavar="N", help="with --base_url: most calls in flight (default: 16)")
     add("--json", action="store_true", help="print the summary as one JSON object")
     return result
 
 
 def evaluator_of(options: argparse.Namespace) -> Evaluator:
-    """The backend that the options ask for. Raises InputError when it cannot be had."""
+    """The backend that the options ask for. Raises InputError when it cannot be had, or one says nothing to it."""
+    idle = ("dtype",) if options.base_url else ("tokenizer", "api_key_env", "concurrency")
+    given = [f"--{name}" for name in idle if getattr(options, name) is not None]
+    if given:
+        what, fix = "have no meaning without --base_url", "Leave them out, or name the server with --base_url."
+        if options.base_url:
+            what, fix = "has no meaning with --base_url: the server has its own precision", "Leave it out."
+        raise InputError(f"{', '.join(given)} {what}", where="toolace complexity", fix=fix)
     template = None
     if options.chat_template is not None:
         try:
@@ -171,12 +203,15 @@ def evaluator_of(options: argparse.Namespace) -> Evaluator:
         from toolace.llm_settings import LlmSettings
 
         settings = LlmSettings(
-            options.base_url, options.model, api_key_env=options.api_key_env, concurrency=options.concurrency
+            options.base_url,
+            options.model,
+            api_key_env=options.api_key_env,
+            concurrency=CONCURRENCY if options.concurrency is None else options.concurrency,
         )
         return ServerScorer(settings, options.tokenizer or options.model, template)
     from data_gen.dialog_generation.local_scorer import LocalScorer
 
-    return LocalScorer(options.model, options.dtype, template)
+    return LocalScorer(options.model, options.dtype or "auto", template)
 
 
 def app(argv: Sequence[str] | None = None) -> int:

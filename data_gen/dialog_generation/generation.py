@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from data_gen.dialog_generation.builder import Mix
-from data_gen.dialog_generation.mix import Achieved, declared
+from data_gen.dialog_generation.mix import Achieved, check_pool
 from data_gen.dialog_generation.plans import draw_plans
 from data_gen.dialog_generation.player_settings import AgentSettings, GuidanceSettings
 from data_gen.dialog_generation.production import Maker, pieces
@@ -25,6 +25,11 @@ from toolace.rows import write_text
 from toolace.typed import unknown_key
 
 NON_TOOL_USE = ("irrelevant", "no_tools", "missing", "chat")
+# our choice: the longest dialogs that the offline players make in a fraction of a second each. Every further turn must
+# fit all that was said before it, so that beyond this most tries fail.
+MOST_TURNS = 20
+# our choice: beyond this the definitions alone fill the context of the models that the recipes tune.
+MOST_CANDIDATES = 256
 SHARES = ("near_share", "everyday_share", "parallel_same", "results", "answered", "errors", "optional")
 
 
@@ -86,14 +91,27 @@ class DialogSettings:
             if not weights or min(weights.values()) < 0 or not 0 < total < math.inf:
                 fix = "Give at least one positive weight and none below zero."
                 raise InputError("weights are empty or negative", where=f"generate.dialogs.{name}", fix=fix)
-            if name in ("candidates", "turns") and min(weights) < 1:
-                fix = "Give numbers from 1 up."
-                raise InputError(f"has the number {min(weights)}", where=f"generate.dialogs.{name}", fix=fix)
+        self._check_numbers()
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 fix = "Give a share from 0 to 1."
                 raise InputError(f"is {getattr(self, name)}", where=f"generate.dialogs.{name}", fix=fix)
         self._check_players()
+
+    def _check_numbers(self) -> None:
+        """Of candidates and of turns: how many there may be, and that chains of two calls have two tools."""
+        for name, most in (("candidates", MOST_CANDIDATES), ("turns", MOST_TURNS)):
+            numbers = getattr(self, name)
+            for number in (min(numbers), max(numbers)):
+                if not 1 <= number <= most:
+                    fix = f"Give numbers from 1 to {most}."
+                    what = f"has the number {number} of {'user turns' if name == 'turns' else name}"
+                    raise InputError(what, where=f"generate.dialogs.{name}", fix=fix)
+        paired = any(number > 1 and weight for number, weight in self.candidates.items())
+        if self.types.get("dependent") and not paired:
+            fix = "Give 2 candidates or more a weight, or dependent none."
+            what = "dependent dialogs need two tools, and no number of candidates above 1 has a weight"
+            raise InputError(what, where="generate.dialogs.candidates", fix=fix)
 
     def _check_players(self) -> None:
         where = "generate.dialogs"
@@ -138,13 +156,14 @@ def write_offline(
         jobs: processes; 0: one a core when there is enough to do. The bytes are the same for any number.
 
     Returns:
-        `{"made", "types", "redrawn", "declared", "achieved"}`: the mix in per cent, and how many dialogs were drawn
-        again by the rule they fell to.
+        `{"made", "types", "redrawn", "declared", "achieved", "counted", "unmet"}`: the mix in per cent, what of it is
+        not met, and how many dialogs were drawn again by the rule they fell to.
 
     Raises:
         InputError: as `generate`; or the file cannot be written.
     """
     settings.check()
+    check_pool(tools, settings)
     achieved, redrawn = Achieved(), Counter[str]()
 
     def lines() -> Iterator[str]:
@@ -156,13 +175,13 @@ def write_offline(
                 yield from piece.lines
 
     write_text(path, lines())
+    achieved.warn(settings)
     types = {str(kind): count for kind, count in sorted(achieved.types.items())}
     return {
         "made": achieved.types.total(),
         "types": types,
         "redrawn": dict(redrawn.most_common()),
-        "declared": declared(settings),
-        "achieved": achieved.shares(),
+        **achieved.report(settings),
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_gen.dialog_generation.mix import Achieved, declared
+from data_gen.dialog_generation.mix import Achieved, check_pool
 from data_gen.dialog_generation.plans import Plan, draw_plans
 from data_gen.dialog_generation.production import Maker
 from data_gen.dialog_generation.self_guided import Guidance, Guided, Scorer
@@ -39,6 +39,7 @@ def write_guided(
     if settings.guidance is None:
         fix = "Give low and high; see docs/dialogs.md."
         raise InputError("has no range", where="generate.dialogs.guidance", fix=fix)
+    check_pool(tools, settings)
     guided = _Guided(Maker(tools, settings, seed), [plan for group in draw_plans(settings, seed) for plan in group])
     results = Guidance(settings.guidance, scorer, folder).guide(list(guided.plans), guided.make)
     achieved = Achieved()
@@ -54,13 +55,13 @@ def write_guided(
     if not made:
         fix = "Widen generate.dialogs.guidance, or set outside: keep."
         raise InputError("no dialog is in the range", where=folder / "guidance.json", fix=fix)
+    achieved.warn(settings)
     told = read_json(folder / "guidance.json")
     return {
         "made": made,
         "types": {str(kind): count for kind, count in sorted(achieved.types.items())},
         "redrawn": dict(guided.redrawn.most_common()),
-        "declared": declared(settings),
-        "achieved": achieved.shares(),
+        **achieved.report(settings),
         "guidance": {key: told[key] for key in ("were_outside", "moved_into_range")},
     }
 

@@ -3,6 +3,8 @@
 `dialogs.log.jsonl` gets one row for every scene that has ended, with its dialog or with the reasons why there is none;
 `journal.sqlite` holds every answer before it is used. A run that was killed goes on from both: finished dialogs are
 taken from the log, the others are played again from the journal, and only what was never answered is asked.
+
+A dialog that the server failed has not ended: it is not in the log, and the next run plays it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from data_gen.dialog_generation.generation import DialogSettings
 from data_gen.dialog_generation.llm_assistant import LlmAssistantPlayer
 from data_gen.dialog_generation.llm_tool import LlmToolPlayer
 from data_gen.dialog_generation.llm_user import LlmUserPlayer
-from data_gen.dialog_generation.mix import Achieved, declared
+from data_gen.dialog_generation.mix import Achieved, check_pool
 from data_gen.dialog_generation.offline_players import OfflineAssistantPlayer, OfflineToolPlayer, OfflineUserPlayer
 from data_gen.dialog_generation.scenes import again, at_level, draw_scenes
 from data_gen.dialog_generation.self_guided import Guidance, Scorer
@@ -40,6 +42,8 @@ _LIMITS = (
     "base_url api_key_env concurrency requests_per_minute tokens_per_minute max_calls max_tokens_total max_cost "
     "price_in price_out timeout"
 )
+# our choice: a dialog that the server failed in so many runs, while it answered others, is one it cannot answer.
+_PATIENCE = 3
 Row = dict[str, Any]
 
 
@@ -84,10 +88,10 @@ def make_llm_dialogs(
     if settings.llm is None:
         fix = "Give generate.dialogs.llm with base_url and model."
         raise InputError("players: llm needs a server", where="generate.dialogs.llm", fix=fix)
+    check_pool(tools, settings)
     scenes = draw_scenes(tools, settings, seed)
     log = _open_log(folder / LOG, fingerprint)
-    rows: dict[str, Row] = {row["id"]: row for row in log.rows if row["id"]}
-    stage = _Stage(folder, settings, log, rows)
+    stage = _Stage(folder, settings, log)
     try:
         if settings.guidance is None:
             stage.play(scenes)
@@ -117,8 +121,11 @@ def _open_log(path: Path, fingerprint: str) -> RowLog:
 class _Stage:
     """One run of the stage: plays scenes, keeps rows."""
 
-    def __init__(self, folder: Path, settings: DialogSettings, log: RowLog, rows: dict[str, Row]) -> None:
-        self.folder, self.settings, self.log, self.rows = folder, settings, log, rows
+    def __init__(self, folder: Path, settings: DialogSettings, log: RowLog) -> None:
+        self.folder, self.settings, self.log = folder, settings, log
+        self.rows: dict[str, Row] = {row["id"]: row for row in log.rows if row["id"]}
+        # key of a scene -> runs in which the server failed it
+        self.failed: Counter[str] = Counter(row["failed"] for row in log.rows if "failed" in row)
         self.stopped: Stopped | None = None
 
     def play(self, scenes: Sequence[Scene]) -> None:
@@ -135,19 +142,26 @@ class _Stage:
                 cast = cast_of(self.settings, Counted(model, llm.repeats))
 
                 async def work(scene: Scene) -> Row:
-                    return await ended(scene, cast, self.settings)
+                    final = self.failed[scene.key] >= _PATIENCE - 1
+                    return await ended(scene, cast, self.settings, outages_end=final)
 
                 progress = Progress("dialogs", len(scenes), model.meter, lambda row: row["dialog"] is not None)
                 outcomes = run_all(scenes, work, self.settings.agents.concurrency, progress, ordered=False)
                 finished: asyncio.Queue[Row | None] = asyncio.Queue()
                 keeping = asyncio.ensure_future(self._keep(finished))
+                lost: dict[str, str] = {}
                 async for outcome in outcomes:
-                    if not isinstance(outcome.error, ChatStopped):
+                    if isinstance(outcome.error, CallFailed):
+                        lost[outcome.item.key] = str(outcome.error)
+                    elif not isinstance(outcome.error, ChatStopped):
                         finished.put_nowait(outcome.value or _broken(outcome.item, outcome.error))
                     if keeping.done():  # the log cannot be written
                         outcomes.stop("the log cannot be written")
                 finished.put_nowait(None)
                 await keeping
+                if lost and not outcomes.stopped:
+                    self.log.append([{"id": "", "failed": key} for key in sorted(lost)])
+                    outcomes.stop(f"the server failed {len(lost)} dialogs, the last one: {[*lost.values()][-1]}")
                 missing = sum(scene.key not in self.rows for scene in scenes)
                 if missing:
                     self.stopped = Stopped(outcomes.stopped, missing)
@@ -209,7 +223,8 @@ class _Stage:
 
         made = write_dialogs(self.folder / "dialogs.jsonl", kept())
         failed = write_rows(self.folder / "rejected_dialogs.jsonl", rejected())
-        write_json(self.folder / "mix.json", {"declared": declared(settings), "achieved": mix.shares()})
+        report = mix.report(settings)
+        write_json(self.folder / "mix.json", report)
         if self.stopped is not None:
             fix = f"Run the same command again for the other {self.stopped.missing}: nothing is asked twice."
             what = f"stopped ({self.stopped.why}) with {made} of {len(scenes)} dialogs made"
@@ -217,13 +232,14 @@ class _Stage:
         if not made:
             fix = "Read the reasons there: the model may be too small, or the server wrong."
             raise InputError("no dialog could be kept", where=self.folder / "rejected_dialogs.jsonl", fix=fix)
-        types = {"declared": declared(settings)["types"], "achieved": mix.shares()["types"]}
+        mix.warn(settings)
         return {
             "wanted": len(scenes),
             "made": made,
             "not_made": len(scenes) - made,
             "rejected_attempts": failed,
-            "types": types,
+            "types": {name: report[name]["types"] for name in ("declared", "achieved")},
+            "unmet": report["unmet"],
             "reasons": dict(reasons.most_common()),
         }
 
@@ -242,11 +258,14 @@ def cast_of(settings: DialogSettings, model: ChatModel) -> Cast:
     return Cast(user, assistant, tool)
 
 
-async def ended(scene: Scene, cast: Cast, settings: DialogSettings) -> Row:
+async def ended(scene: Scene, cast: Cast, settings: DialogSettings, *, outages_end: bool = False) -> Row:
     """The log's row of a scene: its dialog, or None after all attempts, and every attempt that failed.
 
+    Args:
+        outages_end: whether a call that the server failed ends the attempt, as a refused one does.
+
     Raises:
-        ChatStopped: it is neither made nor rejected; the next run goes on with it.
+        ChatStopped, CallFailed: it is neither made nor rejected; the next run goes on with it.
     """
     rejected: list[Row] = []
     for attempt in range(settings.agents.attempts):
@@ -257,6 +276,8 @@ async def ended(scene: Scene, cast: Cast, settings: DialogSettings) -> Row:
         except ChatStopped:
             raise
         except (Rejected, ChatError) as error:
+            if isinstance(error, CallFailed) and error.outage and not outages_end:
+                raise
             rejected.append({**conversation.dialog().to_json(), "verdict": _verdict(error).to_json()})
             continue
         return _row(scene, dialog.to_json(), rejected, conversation.turns)

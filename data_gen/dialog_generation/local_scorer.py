@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_gen.dialog_generation.complexity import Loss
+from data_gen.dialog_generation.complexity import Keep, Loss, discard
 from toolace import Dialog, InputError
 from toolace.embedded import resolve_model
 from toolace.formats import to_toolace
@@ -57,8 +58,9 @@ class LocalScorer:
 
     def __init__(self, model: str, dtype: str = "auto", template: str | None = None) -> None:
         self.name = model
+        precision = _precision(dtype)
         folder = Path(resolve_model(model))
-        self.model = _load(folder, model, dtype)
+        self.model = _load(folder, model, precision)
         self.device = str(self.model.device.type)
         self.renderer = Renderer(load_tokenizer(folder, model), template)
         self._identity = _identity(folder, model, str(self.model.dtype), template)
@@ -72,11 +74,11 @@ class LocalScorer:
         """See `complexity.Evaluator`."""
         return [loss.loss for loss in self.losses(dialogs)]
 
-    def losses(self, dialogs: Sequence[Dialog]) -> list[Loss]:
+    def losses(self, dialogs: Sequence[Dialog], keep: Keep = discard) -> list[Loss]:
         """See `complexity.Evaluator`."""
-        return [loss for loss, _ in self.judged(dialogs)]
+        return [loss for loss, _ in self.judged(dialogs, keep)]
 
-    def judged(self, dialogs: Sequence[Dialog]) -> list[tuple[Loss, bool]]:
+    def judged(self, dialogs: Sequence[Dialog], keep: Keep = discard) -> list[tuple[Loss, bool]]:
         """Losses, and whether the model already gets the dialog right.
 
         Right: at every response token the model's first choice is that token, which is to say that greedy decoding,
@@ -90,10 +92,11 @@ class LocalScorer:
                 for row, (total, right) in zip(batch, self._sums(batch, shared, cache), strict=True):
                     count = sum(label != IGNORED for label in row.rendered.labels)
                     loss = total / count
-                    if loss != loss:
+                    if not math.isfinite(loss):
                         fix = "Use another --dtype; float16 overflows with some models."
-                        raise InputError("the loss is not a number", where=dialogs[row.place].id, fix=fix)
+                        raise InputError(f"the loss is {loss}", where=dialogs[row.place].id, fix=fix)
                     found[row.place] = Loss(dialogs[row.place].id, loss, count), right
+                    keep(row.place, found[row.place][0])
         return [found[i] for i in range(len(dialogs))]
 
     def _rendered(self, dialog: Dialog) -> Rendered:
@@ -212,7 +215,18 @@ def _batches(rows: Sequence[_Row], shared: int, most: int) -> Iterator[list[_Row
         yield batch
 
 
-def _load(folder: Path, name: str, dtype: str) -> Any:
+def _precision(dtype: str) -> Any:
+    """torch's dtype of a name; InputError for a name that is none, or none that a model can be computed in."""
+    import torch
+
+    wanted = ("bfloat16" if torch.cuda.is_available() else "float32") if dtype == "auto" else dtype
+    precision = getattr(torch, wanted, None)
+    if not (isinstance(precision, torch.dtype) and precision.is_floating_point and precision.itemsize > 1):
+        raise InputError(f"unknown dtype {dtype!r}", where="--dtype", fix="Use auto, bfloat16, float16 or float32.")
+    return precision
+
+
+def _load(folder: Path, name: str, precision: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -220,10 +234,6 @@ def _load(folder: Path, name: str, dtype: str) -> Any:
     logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    wanted = {"cpu": "float32", "cuda": "bfloat16"}[device] if dtype == "auto" else dtype
-    precision = getattr(torch, wanted, None)
-    if not isinstance(precision, torch.dtype):
-        raise InputError(f"unknown dtype {dtype!r}", where="--dtype", fix="Use auto, bfloat16, float16 or float32.")
     try:
         if (folder / "adapter_config.json").exists():
             from peft import PeftConfig, PeftModel
@@ -256,6 +266,7 @@ def _no_model(name: str, error: Exception) -> InputError:
 
 def _identity(folder: Path, name: str, dtype: str, template: str | None) -> str:
     """What tells two models apart: name and size and time of the weights, precision, template."""
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    patterns = ("*.safetensors", "*.bin", "adapter_config.json")
+    files = sorted(path for pattern in patterns for path in folder.glob(pattern)) if folder.is_dir() else []
     facts = [name, dtype, template, [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]]
     return hashlib.sha256(repr(facts).encode()).hexdigest()

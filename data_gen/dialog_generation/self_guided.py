@@ -7,13 +7,14 @@ twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from data_gen.dialog_generation.complexity import loss_key
 from data_gen.dialog_generation.player_settings import GuidanceSettings
-from data_gen.verification.judging import digest
 from toolace import Dialog, InputError
 from toolace.rows import RowLog, write_json
 
@@ -25,6 +26,11 @@ Make = Callable[[Mapping[str, int]], Mapping[str, Dialog]]
 
 class Scorer(Protocol):
     """The complexity evaluator: Eq. (1) under the model to be tuned."""
+
+    @property
+    def identity(self) -> str:
+        """What decides the losses besides the dialogs: losses of another identity are not taken for its own."""
+        ...
 
     def score(self, dialogs: Sequence[Dialog]) -> Sequence[float]:
         """The loss of each dialog, in nats a response token.
@@ -90,14 +96,18 @@ class Guidance:
         return results
 
     def _score(self, dialogs: Mapping[str, Dialog], log: RowLog) -> dict[str, float]:
-        """Losses by id; those that the log knows are not computed again."""
-        keys = {id_: digest(dialog.to_json()) for id_, dialog in dialogs.items()}
+        """Losses by id; those that the log knows of the same scorer are not computed again."""
+        identity = self.scorer.identity
+        keys = {id_: loss_key(dialog, identity) for id_, dialog in dialogs.items()}
         known = {row["id"]: row["loss"] for row in log.rows}
         new = [id_ for id_ in dialogs if keys[id_] not in known]
         losses = list(self.scorer.score([dialogs[id_] for id_ in new])) if new else []
-        if len(losses) != len(new) or any(loss != loss for loss in losses):
-            fix = "Use a scorer that gives every dialog a loss."
+        fix = "Use a scorer that gives every dialog a loss."
+        if len(losses) != len(new):
             raise InputError(f"the scorer gave {len(losses)} losses to {len(new)} dialogs", fix=fix)
+        for id_, loss in zip(new, losses, strict=True):
+            if not math.isfinite(loss):
+                raise InputError(f"the scorer gave the loss {loss}", where=id_, fix=fix)
         rows = [{"id": keys[id_], "loss": float(loss)} for id_, loss in zip(new, losses, strict=True)]
         if rows:
             log.append(rows)

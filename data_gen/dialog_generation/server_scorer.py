@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_gen.dialog_generation.complexity import Loss
+from data_gen.dialog_generation.complexity import Keep, Loss, discard
 from data_gen.dialog_generation.local_scorer import load_tokenizer
 from toolace import Dialog, InputError
 from toolace.chat import ChatError
@@ -52,16 +52,35 @@ class ServerScorer:
         """See `complexity.Evaluator`."""
         return [loss.loss for loss in self.losses(dialogs)]
 
-    def losses(self, dialogs: Sequence[Dialog]) -> list[Loss]:
-        """See `complexity.Evaluator`; at most `settings.concurrency` at a time."""
-        return asyncio.run(self._all(dialogs))
+    def losses(self, dialogs: Sequence[Dialog], keep: Keep = discard) -> list[Loss]:
+        """See `complexity.Evaluator`; at most `settings.concurrency` at a time.
 
-    async def _all(self, dialogs: Sequence[Dialog]) -> list[Loss]:
+        After a failure no dialog is asked for any more; those in flight are finished and kept before it is raised.
+        """
+        return asyncio.run(self._all(dialogs, keep))
+
+    async def _all(self, dialogs: Sequence[Dialog], keep: Keep) -> list[Loss]:
         endpoint = Endpoint(self.settings, Meter())
+
+        places, found, failures = iter(range(len(dialogs))), dict[int, Loss](), list[InputError]()
+
+        async def work() -> None:
+            for place in places:
+                if failures:
+                    return
+                try:
+                    found[place] = await self._one(endpoint, dialogs[place])
+                    keep(place, found[place])
+                except InputError as error:
+                    failures.append(error)
+
         try:
-            return list(await asyncio.gather(*(self._one(endpoint, dialog) for dialog in dialogs)))
+            await asyncio.gather(*(work() for _ in range(self.settings.concurrency)))
         finally:
             await endpoint.close()
+        if failures:
+            raise failures[0]
+        return [found[place] for place in range(len(dialogs))]
 
     async def _one(self, endpoint: Endpoint, dialog: Dialog) -> Loss:
         text, spans = self.renderer.spans(to_toolace(dialog), dialog.id)

@@ -99,6 +99,8 @@ def test_a_set_in_which_nothing_is_called_has_no_relations(monkeypatch: pytest.M
 class ByCalls:
     """A scorer that finds many calls and candidates hard."""
 
+    identity = "by calls"
+
     def score(self, dialogs: Any) -> list[float]:
         return [0.2 * calls_used(d) + 0.1 * len(d.tools) + 0.001 * len(d.messages[0].content) for d in dialogs]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pools import everyday_pool
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from data_gen.dialog_generation import complexity
-from data_gen.dialog_generation.complexity import Loss, app, score_file
+from data_gen.dialog_generation.complexity import Keep, Loss, app, discard, score_file
 from data_gen.dialog_generation.generation import DialogSettings, generate
 from data_gen.dialog_generation.local_scorer import LocalScorer
 from data_gen.dialog_generation.server_scorer import ServerScorer
@@ -102,11 +103,18 @@ class Counting:
     def __init__(self, identity: str = "a", stop_after: int = 10**9) -> None:
         self.identity, self.stop_after, self.asked = identity, stop_after, []
 
-    def losses(self, asked: Any) -> list[Loss]:
+    def losses(self, asked: Any, keep: Keep = discard) -> list[Loss]:
         if len(self.asked) >= self.stop_after:
             raise KeyboardInterrupt
-        self.asked += [dialog.id for dialog in asked]
-        return [Loss(dialog.id, float(len(dialog.messages)), 3) for dialog in asked]
+        found = []
+        for place, dialog in enumerate(asked):
+            self.asked.append(dialog.id)
+            found.append(Loss(dialog.id, self.loss_of(dialog), 3))
+            keep(place, found[-1])
+        return found
+
+    def loss_of(self, dialog: Dialog) -> float:
+        return float(len(dialog.messages))
 
     def score(self, asked: Any) -> list[float]:
         return [loss.loss for loss in self.losses(asked)]
@@ -132,6 +140,55 @@ def test_losses_of_another_model_are_not_taken(tmp_path: Path, monkeypatch: pyte
     other = Counting("b")
     score_file(tmp_path / "d.jsonl", tmp_path / "l.jsonl", other)
     assert len(other.asked) == len(dialogs())
+
+
+def test_a_dialog_without_a_finite_loss_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    odd = dialogs()[5].id
+
+    class Overflowing(Counting):
+        def loss_of(self, dialog: Dialog) -> float:
+            return math.inf if dialog.id == odd else 1.0
+
+    write_dialogs(tmp_path / "d.jsonl", dialogs())
+    first, second = Overflowing(), Counting()
+    with pytest.raises(InputError, match=f"{odd}: the loss is inf"):
+        score_file(tmp_path / "d.jsonl", tmp_path / "l.jsonl", first)
+    score_file(tmp_path / "d.jsonl", tmp_path / "l.jsonl", second)
+    assert first.asked[-1] == odd and sorted(first.asked[:-1] + second.asked) == sorted(d.id for d in dialogs())
+
+
+def test_a_refused_dialog_costs_no_loss_that_a_server_has_told(folder: Path, tmp_path: Path) -> None:
+    write_dialogs(tmp_path / "d.jsonl", dialogs())
+    with LlmDouble(faults=lambda body, _: "400" if len(double.asked) > 7 else "") as double:
+        scorer = ServerScorer(LlmSettings(double.url, "m", concurrency=3), str(folder))
+        with pytest.raises(InputError, match="cannot be scored"):
+            score_file(tmp_path / "d.jsonl", tmp_path / "l.jsonl", scorer)
+        told = double.statuses[200]
+        assert told >= 7 and double.calls < len(dialogs())
+        double.faults = None
+        found = score_file(tmp_path / "d.jsonl", tmp_path / "l.jsonl", scorer)
+        assert double.statuses[200] == len(dialogs()) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--tokenizer", "/nope", "--concurrency", "-3"], "--tokenizer, --concurrency have no meaning without"),
+        (["--api_key_env", "FOO"], "--api_key_env have no meaning without --base_url"),
+        (["--base_url", "http://127.0.0.1:9/v1", "--dtype", "float16"], "--dtype has no meaning with --base_url"),
+        (["--base_url", "http://127.0.0.1:9/v1", "--concurrency", "0"], "concurrency is 0"),
+        (["--dtype", "int8"], "unknown dtype 'int8'"),
+        (["--dtype", "Tensor"], "unknown dtype 'Tensor'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    folder: Path, tmp_path: Path, options: list[str], told: str
+) -> None:
+    write_dialogs(tmp_path / "d.jsonl", dialogs()[:1])
+    with pytest.raises(InputError, match=told) as error:
+        app([str(tmp_path / "d.jsonl"), "--model", str(folder), *options])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "d.losses.jsonl").exists()
 
 
 def test_a_server_scores_the_tokens_of_the_responses_only(folder: Path) -> None:

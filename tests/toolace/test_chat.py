@@ -285,6 +285,55 @@ def test_a_server_that_stays_broken_fails_the_call_and_not_its_neighbours(monkey
     assert isinstance(fine, ChatReply)
 
 
+def test_a_server_that_goes_away_stops_everything_and_not_one_call_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint, "ERROR_REPEATS", 1)
+    gone = False
+    with LlmDouble(faults=lambda body, _: "500" if gone else "") as double:
+
+        async def work(model: Llm) -> list[Any]:
+            nonlocal gone
+            await model.chat(question("first"))
+            gone = True
+            return [(await asyncio.gather(model.chat(question(i)), return_exceptions=True))[0] for i in range(8)]
+
+        errors = with_model(double, work)
+    assert [type(error) for error in errors] == [CallFailed] * 4 + [ChatStopped] * 4
+    assert all(error.outage for error in errors[:4])
+    assert "5 calls in a row failed, the last one: 500" in str(errors[4]) and "run again" in str(errors[4])
+    assert double.statuses == {200: 1, 500: 5 * 2}, "what comes after the stop is not sent"
+
+
+def test_an_answer_in_between_shows_that_the_server_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ERROR_REPEATS", 0)
+    with LlmDouble(faults=lambda body, _: "500" if "broken" in str(body) else "") as double:
+
+        async def work(model: Llm) -> list[Any]:
+            asked = [question(f"{'fine' if i % 4 == 3 else 'broken'} {i}") for i in range(20)]
+            return [(await asyncio.gather(model.chat(one), return_exceptions=True))[0] for one in asked]
+
+        errors = with_model(double, work)
+    assert [type(error) for error in errors] == [CallFailed, CallFailed, CallFailed, ChatReply] * 5
+
+
+def test_only_what_the_server_is_to_blame_for_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "ERROR_REPEATS", 0)
+    monkeypatch.setattr(endpoint, "THROTTLE_REPEATS", 0)
+    for fault in ("400", "429", "503", "500", "dropped"):
+        with LlmDouble(faults=lambda body, _, fault=fault: fault if "broken" in str(body) else "") as double:
+
+            async def work(model: Llm) -> Any:
+                await model.chat(question("fine"))
+                return (await asyncio.gather(model.chat(question("broken")), return_exceptions=True))[0]
+
+            assert with_model(double, work).outage == (fault != "400"), fault
+    with LlmDouble(envelope=lambda body: {"error": "the model is loading"}) as double:
+        with pytest.raises(CallFailed) as failed:
+            ask(double, question("a"))
+        assert failed.value.outage, "a proxy without its server"
+
+
 def test_a_request_that_is_refused_is_not_sent_again() -> None:
     with LlmDouble(faults={"400": 1.0}) as double:
         with pytest.raises(CallFailed, match="maximum context length is 10 tokens"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from llm_double import LlmDouble
-from scripted_brain import TOOLS, brain
+from scripted_brain import TOOLS, brain, number_of
 
 from data_gen.dialog_generation.generation import DialogSettings
 from data_gen.dialog_generation.llm_generation import make_llm_dialogs
@@ -109,6 +109,50 @@ def test_ctrl_c_finishes_what_is_in_work_and_says_how_to_go_on(tmp_path: Path) -
         assert 0 < len(finished) < COUNT
         assert run(double.url, tmp_path) >= COUNT - 1
         assert not double.repeated()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolace.endpoint.backoff", lambda repeat: 0.001)
+
+
+def test_a_server_that_goes_away_costs_no_dialog(tmp_path: Path, impatient: None) -> None:
+    double = LlmDouble(brain, latency=0.005, faults=lambda body, _: "dropped" if double.calls > 150 else "")
+    with double, pytest.raises(InputError, match=r"5 calls in a row failed.*Run the same command again") as stop:
+        run(double.url, tmp_path)
+    finished = [row["id"] for _, row in read_rows(tmp_path / "dialogs.log.jsonl") if row["id"]]
+    assert 0 < len(finished) < COUNT and f"for the other {COUNT - len(finished)}:" in str(stop.value)
+    assert not list(read_rows(tmp_path / "rejected_dialogs.jsonl"))
+    with LlmDouble(brain) as back:
+        assert run(back.url, tmp_path) == COUNT
+    with LlmDouble(brain) as undisturbed:
+        run(undisturbed.url, tmp_path / "undisturbed")
+    assert not set(double.answered) & set(back.answered), "nothing is asked twice"
+    whole = (tmp_path / "undisturbed" / "dialogs.jsonl").read_bytes()
+    assert (tmp_path / "dialogs.jsonl").read_bytes() == whole
+
+
+def poisoned(body: dict[str, object], fault: str) -> str:
+    """The fault, for one in about thirty requests, whenever it is made."""
+    return fault if number_of(body) % 31 == 0 else ""
+
+
+def test_a_dialog_that_the_server_always_fails_is_given_up_in_the_third_run(tmp_path: Path, impatient: None) -> None:
+    with LlmDouble(brain, faults=lambda body, _: poisoned(body, "500")) as double:
+        for _ in range(2):
+            with pytest.raises(InputError, match=r"the server failed \d+ dialogs.*answered 500.*Run the same command"):
+                run(double.url, tmp_path)
+            assert not [row for _, row in read_rows(tmp_path / "rejected_dialogs.jsonl") if "500" in str(row)]
+        assert 0 < run(double.url, tmp_path) <= COUNT
+    rules = {row["verdict"]["rule"] for _, row in read_rows(tmp_path / "rejected_dialogs.jsonl")}
+    assert "llm.call_failed" in rules
+
+
+def test_a_request_that_is_refused_for_itself_ends_its_attempt_in_the_first_run(tmp_path: Path) -> None:
+    with LlmDouble(brain, faults=lambda body, _: poisoned(body, "400")) as double:
+        assert 0 < run(double.url, tmp_path) <= COUNT
+    told = [row["verdict"]["evidence"] for _, row in read_rows(tmp_path / "rejected_dialogs.jsonl")]
+    assert any("maximum context length" in line for line in told)
 
 
 def test_a_torn_last_row_of_the_log_is_made_again(tmp_path: Path) -> None:

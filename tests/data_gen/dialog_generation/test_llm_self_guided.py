@@ -22,6 +22,8 @@ from toolace.rows import read_json, read_rows
 class ByLength:
     """A scorer that finds dialogs with more calls and candidates harder, as Figure 2 says of a model."""
 
+    identity = "by length"
+
     def __init__(self) -> None:
         self.scored = 0
 
@@ -40,6 +42,8 @@ def dialog_of(id_: str, calls: int) -> Dialog:
 
 class Steps:
     """A maker whose dialogs get one turn longer a level, and a scorer of turns."""
+
+    identity = "steps"
 
     def __init__(self, starts: Mapping[str, int]) -> None:
         self.starts = starts
@@ -117,6 +121,34 @@ def test_a_scorer_that_cannot_score_is_an_error_and_no_silence(tmp_path: Path, l
     steps = Broken({"a": 3, "b": 4})
     with pytest.raises(InputError, match="the scorer gave"):
         Guidance(settings(0.4, 0.6), steps, tmp_path).guide(["a", "b"], steps.make)
+
+
+@pytest.mark.parametrize("loss", [math.inf, math.nan])
+def test_a_loss_that_is_no_number_names_its_dialog(tmp_path: Path, loss: float) -> None:
+    class Overflowing(Steps):
+        def score(self, dialogs: Sequence[Dialog]) -> list[float]:
+            return [loss if dialog.id == "b" else 0.5 for dialog in dialogs]
+
+    steps = Overflowing({"a": 3, "b": 4})
+    with pytest.raises(InputError, match=f"^b: the scorer gave the loss {loss}"):
+        Guidance(settings(0.4, 0.6), steps, tmp_path).guide(["a", "b"], steps.make)
+
+
+def test_losses_of_another_scorer_are_not_taken_for_those_of_this_one(tmp_path: Path) -> None:
+    class Model(Steps):
+        def __init__(self, identity: str, loss: float) -> None:
+            super().__init__({"a": 3, "b": 4})
+            self.identity, self.loss, self.scored = identity, loss, 0
+
+        def score(self, dialogs: Sequence[Dialog]) -> list[float]:
+            self.scored += len(dialogs)
+            return [self.loss] * len(dialogs)
+
+    found = []
+    for scorer in (Model("A", 0.5), Model("B", 9.0), Model("A", 7.0)):
+        guided = Guidance(settings(0.4, 0.6, rounds=1), scorer, tmp_path).guide(["a", "b"], scorer.make)
+        found.append((scorer.scored, guided["a"].loss, guided["a"].inside))
+    assert found == [(2, 0.5, True), (4, 9.0, False), (0, 0.5, True)]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.5), (-1, 1), (1, 0.5), (math.nan, 1)])

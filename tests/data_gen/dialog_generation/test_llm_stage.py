@@ -59,6 +59,19 @@ def test_the_settings_are_keys_of_a_recipe(tmp_path: Path) -> None:
     assert set(record["outputs"]) == {"dialogs.jsonl", "rejected_dialogs.jsonl", "mix.json"}
 
 
+def test_a_stage_that_an_outage_ended_is_gone_on_with_and_not_done_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolace.endpoint.backoff", lambda repeat: 0.001)
+    run = run_with_tools(tmp_path)
+    failing = LlmDouble(brain, faults=lambda body, _: "503" if failing.calls > 40 else "")
+    with failing, pytest.raises(InputError, match="5 calls in a row failed, the last one: 503"):
+        pipeline.make_dialogs(run, settings_of(failing.url), 3)
+    with LlmDouble(brain) as double:
+        record = pipeline.make_dialogs(Run(tmp_path), settings_of(double.url), 3)
+    assert not record.get("reused") and record["counts"]["made"] == 12 and record["counts"]["not_made"] == 0
+
+
 def test_a_finished_stage_is_not_done_again_and_limits_do_not_make_it_new(tmp_path: Path) -> None:
     run = run_with_tools(tmp_path)
     with LlmDouble(brain) as double:
