@@ -43,12 +43,14 @@ class Rendered:
         labels: the same ids where the loss counts, -100 elsewhere, [length].
         source: row id or `file:line`, for messages.
         prefix: the text before the first user turn; rows with the same text can share its computation.
+        row: number of the row among those that are used; sequences of the same row have the same.
     """
 
     input_ids: list[int]
     labels: list[int]
     source: str
     prefix: str
+    row: int = 0
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ class LogFile(TrainerCallback):  # type: ignore[misc]
             give_back_memory()
         control.should_log = control.should_log or control.should_save or state.global_step >= state.max_steps
 
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Has the checkpoint at the end of a pass logged."""
+        control.should_log = control.should_log or control.should_save
+
     def on_log(
         self,
         args: TrainingArguments,

@@ -14,26 +14,29 @@ from toolace.rows import write_json
 from toolace.runs import Run
 
 NOTE = "fingerprint.json"
-# Files of this package that decide the weights; a checkpoint is not thrown away because a plan got another column.
+# Files of this package that make weights of the rows; a checkpoint is not thrown away because a plan got another
+# column. What makes the rows needs no place here: the facts hold a fingerprint of the rows themselves.
 _CODE = (
     "attention.py",
-    "data.py",
-    "held_out.py",
-    "mixing.py",
+    "callbacks.py",
     "model.py",
-    "native.py",
-    "over_length.py",
-    "rendering.py",
+    "schedule.py",
     "sequences.py",
+    "settings.py",
     "sft.py",
-    "sources.py",
     "step_order.py",
     "trainer.py",
 )
+# What transformers, accelerate's FSDP and DeepSpeed call the states that a resumed run needs.
+_STATES = {
+    "optimizer": ("optimizer.*", "optimizer_*", "global_step*"),
+    "scheduler": ("scheduler.pt", "global_step*"),
+    "random numbers": ("rng_state*.pth",),
+}
 
 
 def training_code() -> str:
-    """A fingerprint of the code that decides the weights."""
+    """A fingerprint of the code that makes weights of the rows."""
     digest = hashlib.sha256()
     for name in _CODE:
         digest.update(name.encode() + b"\0" + (Path(__file__).parent / name).read_bytes())
@@ -49,7 +52,8 @@ def last_checkpoint(run: Run, folder: Path, facts: Mapping[str, Any]) -> str | N
         facts: everything that decides the weights.
 
     Raises:
-        InputError: the checkpoints are of another recipe whose training is not finished: days of a GPU, perhaps.
+        InputError: the checkpoints are of another recipe whose training is not finished: days of a GPU, perhaps; or
+            the newest holds the weights alone.
     """
     facts = json.loads(json.dumps(facts, default=str))
     known = _read(folder / NOTE)
@@ -58,7 +62,7 @@ def last_checkpoint(run: Run, folder: Path, facts: Mapping[str, Any]) -> str | N
         for path in _checkpoints(folder):
             if path not in whole:
                 shutil.rmtree(path, ignore_errors=True)
-        return str(whole[-1]) if whole else None
+        return _with_states(whole[-1]) if whole else None
     if whole and isinstance(known, dict) and not _is_finished(run, known):
         changed = ", ".join(_changes(known, facts))
         fix = f"Go on with the old values, name another folder with --out, or delete {folder} to begin anew."
@@ -69,6 +73,16 @@ def last_checkpoint(run: Run, folder: Path, facts: Mapping[str, Any]) -> str | N
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / NOTE, facts)
     return None
+
+
+def _with_states(checkpoint: Path) -> str:
+    """The checkpoint; without these states warm-up, moments and dropout would begin anew, and nobody would be told."""
+    missing = [name for name, files in _STATES.items() if not any(any(checkpoint.glob(file)) for file in files)]
+    if missing:
+        what = f"holds no state of {', '.join(missing)}, so no run can go on from it as if it had not stopped"
+        fix = "Delete this folder to go on from the checkpoint before it, or to begin anew when it is the only one."
+        raise InputError(what, where=checkpoint, fix=fix)
+    return str(checkpoint)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -32,10 +32,20 @@ def launch(argv: Sequence[str]) -> int:
         options, overrides = _plan_options(argparse.ArgumentParser(add_help=False)).parse_known_args(plain)
         return _dry_run(file, overrides, options)
     recipe = _training_recipe(file, words)
-    from toolace_train.model import locate
-    from toolace_train.settings import ModelSettings
+    from toolace_train.devices import one_speaks
 
-    # Before the data, which can take minutes: without a model there is nothing to do.
+    return one_speaks(lambda: _run(recipe))
+
+
+def _run(recipe: Recipe) -> int:
+    from toolace_train.model import locate
+    from toolace_train.quiet import quiet_libraries
+    from toolace_train.settings import ModelSettings
+    from toolace_train.training_keys import training_values
+
+    quiet_libraries()
+    # Before the data, which can take minutes: without a model, or with a key that is refused, there is nothing to do.
+    training_values(recipe)
     folder = locate(recipe.settings("model", ModelSettings).model_name_or_path)
     make_data(recipe)
     from toolace_train.sft import train as run_training

@@ -132,13 +132,14 @@ def _prepare(
                 rows.rejected.append(made.rejected())
                 rows.cut += made.length if made.verdict["rule"] == "over_length" else 0
                 continue
+            row = rows.rendered[-1].row + 1 if rows.rendered else 0
             count.kept += 1
             rows.shortened += made.removed > 0
             rows.removed += made.removed
             # One text for all rows that share it; none when nothing is shared.
             shared = dialogs.settings.share_prefix
             rows.rendered += [
-                replace(one, prefix=prefixes.setdefault(one.prefix, one.prefix) if shared else "")
+                replace(one, prefix=prefixes.setdefault(one.prefix, one.prefix) if shared else "", row=row)
                 for one in made.rendered
             ]
     rows.kept = sum(source.kept for source in rows.sources)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from toolace.errors import InputError
 from toolace.recipe import Recipe
+
+# Seconds a process with nothing to say waits for the one that says it: the first to end takes the others along.
+SPEAK = 3.0
 
 
 def check_devices(recipe: Recipe) -> None:
@@ -53,3 +58,18 @@ def _has_accelerator() -> bool:
 def is_first_process() -> bool:
     """Whether this process is the one that speaks for all of them, before torch.distributed says so."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def one_speaks(work: Callable[[], int]) -> int:
+    """Runs what every process of a run runs. What is wrong is the same for all of them, and one says so.
+
+    Raises:
+        InputError: on the first process only; the others end with exit code 2.
+    """
+    try:
+        return work()
+    except InputError:
+        if is_first_process():
+            raise
+        time.sleep(SPEAK)
+        return 2

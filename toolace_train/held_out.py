@@ -60,75 +60,94 @@ def hold_out(
     if isinstance(settings.held_out, str):
         # Rows that do not fit are no reason to stop a training.
         own = dataclasses.replace(data, files=[settings.held_out], share_prefix=False, over_length="drop")
-        chosen = list(_rows(load_training_set(own, renderer, seed=seed).trees))
+        chosen = list(_parts(load_training_set(own, renderer, seed=seed).trees))
     else:
         chosen = _drawn(training, settings.held_out, seed)
-    kept = without_rows(training, {tuple(ids) for _, ids, _ in chosen})
-    turns = [turn for source, ids, labels in chosen for turn in _turns(source, ids, labels, renderer, data.rendering)]
-    return HeldOut(turns, len(chosen), kept)
+    kept = without_rows(training, {tuple(part.ids) for part in chosen})
+    turns = [turn for part in chosen for turn in _turns(part.source, part.ids, part.labels, renderer, data.rendering)]
+    return HeldOut(turns, len({part.row for part in chosen}), kept)
 
 
-def _drawn(training: TrainingSet, count: int, seed: int) -> list[tuple[str, list[int], list[int]]]:
-    rows = list(_rows(training.trees))
+@dataclass(frozen=True)
+class _Part:
+    """A sequence of a row, the shared prompt included; most rows are one."""
+
+    row: int
+    source: str
+    ids: list[int]
+    labels: list[int]
+
+
+def _drawn(training: TrainingSet, count: int, seed: int) -> list[_Part]:
+    """All sequences of `count` rows."""
+    parts = list(_parts(training.trees))
+    rows = list(dict.fromkeys(part.row for part in parts))
     if count >= len(rows):
         what = f"{count} rows cannot be set aside from {len(rows)}"
         raise InputError(what, where="monitor.held_out", fix="Give a smaller number, or a file of other rows.")
-    return [rows[i] for i in sorted(random.Random(f"held out {seed}").sample(range(len(rows)), count))]
+    places = random.Random(f"held out {seed}").sample(range(len(rows)), count)
+    taken = {rows[place] for place in places}
+    return [part for part in parts if part.row in taken]
 
 
 def without_rows(training: TrainingSet, taken: set[tuple[int, ...]]) -> TrainingSet:
     """The training set without the rows of these token ids.
 
+    A row of several sequences goes as a whole: the later ones hold the answers of the earlier ones.
+
     Raises:
         InputError: nothing is left.
     """
-    trees = [tree for tree in (_pruned(tree, taken) for tree in training.trees) if tree]
+    parts = list(_parts(training.trees))
+    rows = {part.row for part in parts if tuple(part.ids) in taken}
+    trees = [tree for tree in (_pruned(tree, rows) for tree in training.trees) if tree]
     if not trees:
         what = "every training row is held out"
         raise InputError(what, where="monitor.held_out", fix="Name other rows, or fewer.")
-    gone = [(ids, labels) for _, ids, labels in _rows(training.trees) if tuple(ids) in taken]
+    gone = [part for part in parts if part.row in rows]
     return dataclasses.replace(
         training,
         trees=trees,
-        kept=training.kept - len(gone),
-        tokens=training.tokens - sum(len(ids) for ids, _ in gone),
+        kept=training.kept - len(rows),
+        tokens=training.tokens - sum(len(part.ids) for part in gone),
         computed=sum(len(tree.input_ids) for tree in trees),
-        trained=training.trained - sum(label != IGNORED for _, labels in gone for label in labels),
+        trained=training.trained - sum(label != IGNORED for part in gone for label in part.labels),
     )
 
 
-def _pruned(tree: Tree, taken: set[tuple[int, ...]]) -> Tree | None:
-    """The tree without the branches that are taken; None when nothing is left."""
-    rows = list(_rows([tree]))
-    left = [i for i, (_, ids, _) in enumerate(rows) if tuple(ids) not in taken]
-    if len(left) == len(rows):
+def _pruned(tree: Tree, taken: set[int]) -> Tree | None:
+    """The tree without the branches of these rows; None when nothing is left."""
+    left = [i for i, row in enumerate(tree.rows) if row not in taken]
+    if len(left) == len(tree.rows):
         return tree
     if not left:
         return None
+    parts = list(_parts([tree]))
     if len(left) == 1:
-        source, ids, labels = rows[left[0]]
-        return Tree(ids, labels, len(ids), [], [source])
-    own = [(rows[i][1][tree.prefix :], rows[i][2][tree.prefix :]) for i in left]
+        part = parts[left[0]]
+        return Tree(part.ids, part.labels, len(part.ids), [], [part.source], [part.row])
+    own = [(parts[i].ids[tree.prefix :], parts[i].labels[tree.prefix :]) for i in left]
     return Tree(
         [*tree.input_ids[: tree.prefix], *(token for ids, _ in own for token in ids)],
         [*tree.labels[: tree.prefix], *(label for _, labels in own for label in labels)],
         tree.prefix,
         [tree.branches[i] for i in left],
         [tree.sources[i] for i in left],
+        [tree.rows[i] for i in left],
     )
 
 
-def _rows(trees: Sequence[Tree]) -> Iterator[tuple[str, list[int], list[int]]]:
-    """(source, token ids, labels) of each row, its shared prompt included."""
+def _parts(trees: Sequence[Tree]) -> Iterator[_Part]:
+    """Every sequence of every tree, in order."""
     for tree in trees:
         if not tree.branches:
-            yield tree.sources[0], tree.input_ids, tree.labels
+            yield _Part(tree.rows[0], tree.sources[0], tree.input_ids, tree.labels)
             continue
         start = tree.prefix
-        for source, length in zip(tree.sources, tree.branches, strict=True):
+        for row, source, length in zip(tree.rows, tree.sources, tree.branches, strict=True):
             own = slice(start, start + length)
             ids = tree.input_ids[: tree.prefix] + tree.input_ids[own]
-            yield source, ids, tree.labels[: tree.prefix] + tree.labels[own]
+            yield _Part(row, source, ids, tree.labels[: tree.prefix] + tree.labels[own])
             start += length
 
 

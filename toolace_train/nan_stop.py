@@ -37,11 +37,16 @@ class NanStop(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Raises NotFinite on every process when one of them has no number; gradients are as the optimiser gets them.
 
-        With fp16 only losses count: there, steps whose gradients overflow are skipped by design.
+        With fp16 only losses count: there, steps whose gradients overflow are skipped by design. DeepSpeed's engine
+        has done its step by now, within backward, and reports the norm of broken gradients as 1: so the weights are
+        looked at, which such a step leaves without numbers. No checkpoint of them is ever written.
         """
         losses, rows = self.trainer.step_losses, self.trainer.step_rows
         values = torch.stack(losses)
-        gradient = values.new_zeros(()) if args.fp16 else _gradient_norm(self.trainer.model, values)
+        if self.trainer.is_deepspeed_enabled:
+            gradient = _weights_norm(self.trainer.model, values)
+        else:
+            gradient = values.new_zeros(()) if args.fp16 else _gradient_norm(self.trainer.model, values)
         sane = torch.isfinite(values).all() & torch.isfinite(gradient)
         everywhere = self.trainer.accelerator.reduce((~sane).float(), reduction="sum")
         if everywhere.item():
@@ -67,6 +72,16 @@ class NanStop(TrainerCallback):  # type: ignore[misc]
             f"step {step}: {what}, rows: {', '.join(names[:NAMED])}{more}. Nothing of this step was kept. "
             "Look at these rows, or lower train.learning_rate; without either the run stops here again."
         )
+
+
+def _weights_norm(model: torch.nn.Module, like: torch.Tensor) -> torch.Tensor:
+    """Of the trained weights on this device; ZeRO 3 keeps a device's part of each in `ds_tensor`."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    own = [getattr(weight, "ds_tensor", weight).detach() for weight in trained]
+    if not own:
+        return like.new_zeros(())
+    # The largest number of each: a sum of squares could overflow where every weight is sane.
+    return torch.nn.utils.get_total_norm(own, norm_type=float("inf")).to(like.device)
 
 
 def _gradient_norm(model: torch.nn.Module, like: torch.Tensor) -> torch.Tensor:

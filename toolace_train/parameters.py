@@ -94,7 +94,7 @@ def count(name: str, lora: Any | None) -> Parameters:
             try:
                 wrapped = get_peft_model(model, copy.deepcopy(lora))  # PEFT writes into it
             except (TypeError, ValueError) as error:
-                reason = str(error).strip().splitlines()[0]
+                reason = str(error).strip().splitlines()[0].rstrip(".")
                 fix = "Name matrices of this model, or all-linear."
                 raise InputError(f"PEFT refuses it: {reason}", where="lora.target_modules", fix=fix) from None
             trained = sum(p.numel() for p in wrapped.parameters() if p.requires_grad)

@@ -21,11 +21,12 @@ from toolace_train.micro_batch import Micro, micro_of
 from toolace_train.model import load_tokenizer, locate, template_text
 from toolace_train.numerics import numerics_of
 from toolace_train.parameters import Parameters, count_parameters
+from toolace_train.quiet import quiet_libraries
 from toolace_train.rendering import Renderer
 from toolace_train.schedule import Schedule, schedule
 from toolace_train.settings import DataSettings, ModelSettings
-from toolace_train.sft import check_training_values
 from toolace_train.sources import SUFFIXES, as_source
+from toolace_train.training_keys import training_values
 
 ROOT = Path(__file__).parents[1]
 # our choice: torchtune's published speeds are 44 to 59 % of the peak on an A100 (docs/training_plan.md); ours is not
@@ -135,12 +136,13 @@ class Plan:
 
 def make_plan(recipe: Recipe, assumptions: Assumptions | None = None) -> Plan:
     """Plans a recipe. Raises InputError where training would, except that rows may be missing."""
+    quiet_libraries()
     assumed = assumptions or Assumptions()
     card = gpu(assumed.gpu)
     check_utilisation(assumed.utilisation)
     settings, data = recipe.settings("model", ModelSettings), recipe.settings("data", DataSettings)
     name = settings.model_name_or_path
-    check_training_values(recipe)
+    training_values(recipe)
     parameters = count_parameters(recipe, name)
     layout = _layout(recipe, assumed.devices)
     rows, missing, notes = _rows(recipe, settings, data)
@@ -230,7 +232,7 @@ def _work(
         return None, None
     train = recipe.mapping("train")
     passes = timing.epochs
-    if int(train.get("max_steps") or -1) > 0:
+    if train.get("max_steps", -1) > 0:
         passes = timing.steps * timing.global_batch / len(rows.trees)
     lengths = [len(tree.input_ids) for tree in rows.trees]
     return passes, work(parameters, lengths, rows.trained, bool(train.get("gradient_checkpointing", False)))

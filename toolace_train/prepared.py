@@ -23,7 +23,16 @@ from toolace.runs import code_digest, versions
 from toolace_train.rendering import IGNORED, DialogRenderer, Rendered
 
 # Files of this package that decide what a row becomes; the rest may change without a row being tokenised again.
-_CODE = ("data.py", "mixing.py", "native.py", "over_length.py", "prepared.py", "rendering.py", "sources.py")
+_CODE = (
+    "data.py",
+    "mentions.py",
+    "mixing.py",
+    "native.py",
+    "over_length.py",
+    "prepared.py",
+    "rendering.py",
+    "sources.py",
+)
 
 
 @dataclass
@@ -103,6 +112,7 @@ def write_prepared(path: Path, rows: PreparedRows, key: str) -> None:
         "prefixes": prefixes,
         "prefix": [place[row.prefix] for row in rows.rendered],
         "source": [row.source for row in rows.rendered],
+        "row": [row.row for row in rows.rendered],
     }
     text = np.frombuffer(dumps(facts).encode("utf-8"), dtype=np.uint8)
     temporary = ""
@@ -136,10 +146,12 @@ def read_prepared(path: Path, key: str) -> PreparedRows | None:
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
         return None  # whatever a torn or foreign file makes numpy say
     rendered, start = [], 0
+    row_numbers = facts.get("row") or range(len(lengths))  # kept before rows were numbered: one sequence a row
     for number, length in enumerate(lengths.tolist()):
         own, end = ids[start : start + length], start + length
         labels = [token if on else IGNORED for token, on in zip(own, trained[start:end], strict=True)]
-        rendered.append(Rendered(own, labels, facts["source"][number], facts["prefixes"][facts["prefix"][number]]))
+        source, prefix = facts["source"][number], facts["prefixes"][facts["prefix"][number]]
+        rendered.append(Rendered(own, labels, source, prefix, row_numbers[number]))
         start = end
     sources = [SourceCount(**source) for source in facts["sources"]]
     counts = {name: facts[name] for name in ("kept", "rejected", "shortened", "removed", "cut")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from toolace.errors import InputError
 from toolace.recipe import Recipe
 from toolace_train.settings import DataSettings
+from toolace_train.training_keys import training_values
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,10 @@ def schedule(recipe: Recipe, sequences: int, world_size: int) -> Schedule:
     """Derives gradient accumulation so that the global batch is the recipe's on any number of devices.
 
     Raises:
-        InputError: the global batch cannot be split evenly.
+        InputError: the global batch cannot be split evenly; or see `training_values`.
     """
-    data, train = recipe.settings("data", DataSettings), recipe.mapping("train")
+    data, train = recipe.settings("data", DataSettings), training_values(recipe)
     per_device = train.get("per_device_train_batch_size", 1)
-    if not isinstance(per_device, int) or per_device < 1:
-        where = f"{recipe.path}: train.per_device_train_batch_size"
-        raise InputError(f"is {per_device!r}", where=where, fix="Give a whole number of at least 1.")
     together = per_device * world_size
     if data.global_batch_size < 1 or data.global_batch_size % together:
         fix = "Change train.per_device_train_batch_size, the number of devices or the global batch."
@@ -44,5 +42,6 @@ def schedule(recipe: Recipe, sequences: int, world_size: int) -> Schedule:
     # As transformers' Trainer counts: a rank's micro-batches a pass, then steps, the last of a pass possibly short.
     batches = math.ceil(math.ceil(sequences / per_device) / world_size)
     a_pass = max(1, math.ceil(batches / accumulation))
-    steps = int(train["max_steps"]) if int(train.get("max_steps") or -1) > 0 else math.ceil(epochs * a_pass)
+    limit = train.get("max_steps", -1)
+    steps = limit if limit > 0 else math.ceil(epochs * a_pass)
     return Schedule(per_device, accumulation, data.global_batch_size, epochs, steps)

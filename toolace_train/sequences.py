@@ -8,6 +8,8 @@ tokens. A row that shares nothing is a prefix without branches.
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ class Tree:
         prefix: number of shared tokens at the start.
         branches: number of own tokens of each row.
         sources: where the rows came from.
+        rows: their numbers; a row of which every turn is a sequence of its own is in several places.
     """
 
     input_ids: list[int]
@@ -34,12 +37,13 @@ class Tree:
     prefix: int
     branches: list[int]
     sources: list[str]
+    rows: list[int]
 
 
 def make_trees(rows: Sequence[Rendered], max_length: int, share_prefix: bool) -> list[Tree]:
     """Groups rows into trees of at most `max_length` tokens, in the order in which their prompts first appear."""
     if not share_prefix:
-        return [Tree(row.input_ids, row.labels, len(row.input_ids), [], [row.source]) for row in rows]
+        return [_alone(row) for row in rows]
     families: dict[str, list[Rendered]] = defaultdict(list)
     for i, row in enumerate(rows):
         families[row.prefix or f"alone {i}"].append(row)
@@ -76,14 +80,26 @@ def _shared(family: Sequence[Rendered]) -> int:
 
 def _tree(members: Sequence[Rendered], shared: int) -> Tree:
     if len(members) == 1:
-        row = members[0]
-        return Tree(row.input_ids, row.labels, len(row.input_ids), [], [row.source])
+        return _alone(members[0])
     ids, labels = list(members[0].input_ids[:shared]), [IGNORED] * shared
     for row in members:
         ids += row.input_ids[shared:]
         labels += row.labels[shared:]
     branches = [len(row.input_ids) - shared for row in members]
-    return Tree(ids, labels, shared, branches, [row.source for row in members])
+    return Tree(ids, labels, shared, branches, [row.source for row in members], [row.row for row in members])
+
+
+def _alone(row: Rendered) -> Tree:
+    return Tree(row.input_ids, row.labels, len(row.input_ids), [], [row.source], [row.row])
+
+
+def digest_of(trees: Sequence[Tree]) -> str:
+    """A fingerprint of the sequences themselves: of files and the hub, and of all code that made them."""
+    digest = hashlib.sha256()
+    for tree in trees:
+        for numbers in ([tree.prefix], tree.branches, tree.input_ids, tree.labels):
+            digest.update(array("q", [len(numbers), *numbers]).tobytes())
+    return digest.hexdigest()
 
 
 class TreeCollator:

@@ -24,6 +24,7 @@ from toolace_train.quiet import quiet_libraries
 from toolace_train.rendering import Renderer
 from toolace_train.run_settings import MonitorSettings
 from toolace_train.schedule import Schedule, schedule
+from toolace_train.sequences import digest_of
 from toolace_train.settings import DataSettings, ModelSettings
 from toolace_train.sources import local_files
 from toolace_train.training_keys import check_installed, training_values
@@ -58,7 +59,7 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
     held = hold_out(rows, monitor, data, renderer, recipe.seed)
     rows = held.training
     stage: dict[str, Any] = {
-        "settings": {**_facts(recipe, folder), "rows": rows.digest()},
+        "settings": {**_facts(recipe, folder), "rows": digest_of(rows.trees)},
         "inputs": local_files([*data.files, *held_out_file]),
         "outputs": [f"{target.name}/{weights}", "train/log.jsonl"],
     }
@@ -77,6 +78,10 @@ def _train(recipe: Recipe, folder: str, arguments: Any, run: Run) -> int:
         trainer.train(resume_from_checkpoint=last)
     except NotFinite as error:
         return _broken(error, run)
+    except ImportError as error:  # an optimiser of a package of its own is looked for when the first step is near
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        fix = "Install it, or choose another train.optim."
+        raise InputError(f"a package is missing: {reason}", where=f"{recipe.path}: train", fix=fix) from None
     _save(trainer, folder, target, recipe)
     if trainer.is_world_process_zero():
         counts = _counts(trainer, held)

@@ -11,9 +11,14 @@ from toolace_train.devices import check_devices, is_first_process
 FACTS = {"settings": {"train": {"learning_rate": 1e-4}, "seed": 5}, "rows": ["ab"]}
 
 
-def make_checkpoint(folder, step, state="{}"):
+STATES = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
+
+
+def make_checkpoint(folder, step, state="{}", states=STATES):
     checkpoint = folder / f"checkpoint-{step}"
     checkpoint.mkdir(parents=True)
+    for name in states:
+        (checkpoint / name).touch()
     (checkpoint / "trainer_state.json").write_text(state)
     return checkpoint
 
@@ -38,6 +43,44 @@ def test_checkpoints_of_another_recipe_are_neither_continued_nor_thrown_away(tmp
     text = str(raised.value)
     assert "checkpoint-4: is a checkpoint of another recipe (train.learning_rate is 0.0002, was 0.0001)" in text
     assert "--out" in text and "\n" not in text and checkpoint.exists()
+    assert last_checkpoint(run, folder, FACTS) == str(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("states", "missing"),
+    [
+        ((), "optimizer, scheduler, random numbers"),
+        (STATES[1:], "optimizer"),
+        (STATES[:1], "scheduler, random numbers"),
+        (STATES[:2], "random numbers"),
+    ],
+)
+def test_a_checkpoint_of_weights_alone_is_not_continued_as_if_it_were_whole(tmp_path, states, missing):
+    run, folder = Run(tmp_path), tmp_path / "train"
+    last_checkpoint(run, folder, FACTS)
+    old, new = make_checkpoint(folder, 3), make_checkpoint(folder, 6, states=states)
+    with pytest.raises(InputError) as raised:
+        last_checkpoint(run, folder, FACTS)
+    text = str(raised.value)
+    assert f"checkpoint-6: holds no state of {missing}, so no run can go on" in text and "\n" not in text
+    assert new.exists()
+    new.rename(tmp_path / "away")
+    assert last_checkpoint(run, folder, FACTS) == str(old)
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        ("optimizer_0", "scheduler.pt", "rng_state_0.pth", "rng_state_1.pth"),  # FSDP2, in parts
+        ("optimizer.bin", "scheduler.pt", "rng_state_0.pth"),  # FSDP2, whole
+        ("global_step12", "latest", "rng_state_0.pth"),  # DeepSpeed
+    ],
+)
+def test_states_are_known_by_the_names_that_sharded_trainings_give_them(tmp_path, states):
+    run, folder = Run(tmp_path), tmp_path / "train"
+    last_checkpoint(run, folder, FACTS)
+    assert last_checkpoint(run, folder, FACTS) is None
+    checkpoint = make_checkpoint(folder, 12, states=states)
     assert last_checkpoint(run, folder, FACTS) == str(checkpoint)
 
 

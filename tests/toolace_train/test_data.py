@@ -20,6 +20,7 @@ from toolace_train import data as data_module
 from toolace_train.data import PREPARED, REJECTED, load_training_set, to_dataset
 from toolace_train.model import load_tokenizer
 from toolace_train.rendering import IGNORED, Renderer
+from toolace_train.sequences import digest_of
 from toolace_train.settings import DataSettings, DataSource
 from toolace_train.sources import local_files
 
@@ -140,6 +141,18 @@ def test_rows_of_a_hub_data_set_are_read_like_those_of_a_file(renderer, tmp_path
     assert asked == [("me/rows", "small", "train[:5]")]
     assert tokens(rows) == tokens(load(renderer, str(tmp_path / "rows.jsonl")))
     assert load(renderer, DataSource("me/rows", split="train[:5]", name="small"), folder=tmp_path / "run").reused
+
+
+def test_the_fingerprint_of_a_training_set_is_that_of_its_sequences(renderer, tmp_path):
+    file = write_training_rows(tmp_path / "rows.jsonl", 6)
+    first = digest_of(load(renderer, str(file)).trees)
+    copied = tmp_path / "elsewhere.jsonl"
+    copied.write_bytes(file.read_bytes())
+    assert digest_of(load(renderer, str(copied)).trees) == first  # neither names nor places matter
+    write_rows(file, [row(i) for i in (1, 0, 2, 3, 4, 5)])
+    assert digest_of(load(renderer, str(file)).trees) != first
+    write_rows(file, [{**row(i), **({"system": "Call no functions."} if i == 3 else {})} for i in range(6)])
+    assert digest_of(load(renderer, str(file)).trees) != first
 
 
 def test_the_entries_of_a_recipe_may_be_paths_or_mappings(tmp_path):

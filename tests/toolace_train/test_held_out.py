@@ -1,4 +1,6 @@
 import dataclasses
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,6 +76,50 @@ def test_rows_of_a_file_are_held_out_of_the_training_rows_too(tmp_path, renderer
     held = hold_out(training, MonitorSettings(held_out=str(other)), data, renderer, seed=1)
     assert held.rows == 2 and held.training.kept == 5
     assert "train-3" not in " ".join(source for tree in held.training.trees for source in tree.sources)
+
+
+def qwen3():
+    """A template that shows the last turn with empty thoughts and earlier ones without: a sequence a turn."""
+    template = Path(find_spec("trl").origin).parent / "chat_templates" / "qwen3.jinja"
+    return Renderer(load_tokenizer(str(prepare())), template.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_row_of_several_sequences_is_held_out_as_a_whole(tmp_path, share):
+    data = DataSettings([str(write_training_rows(tmp_path / "train.jsonl", 9, turns=3))], share_prefix=share)
+    training = load_training_set(data, qwen3())
+    sequences = [source for tree in training.trees for source in tree.sources]
+    assert training.kept == 9 and len(sequences) > 18
+    held = hold_out(training, MonitorSettings(held_out=2), data, qwen3(), seed=4)
+    asked = {turn.source for turn in held.turns}
+    assert held.rows == 2 and len(asked) == 2 and held.training.kept == 7
+    left = [source for tree in held.training.trees for source in tree.sources]
+    assert not asked & set(left) and len(set(left)) == 7
+    assert len(left) == sum(source not in asked for source in sequences)
+    assert held.training.tokens == sum(map(len, rows_in(held.training)))
+    # What was answered in a held-out row stands in no context that is left.
+    assert len(held.turns) == len(sequences) - len(left)
+    with pytest.raises(InputError, match="9 rows cannot be set aside from 9"):
+        hold_out(training, MonitorSettings(held_out=9), data, qwen3(), seed=4)
+
+
+def test_a_row_that_begins_as_a_held_out_one_goes_with_all_its_turns(tmp_path):
+    file, other = tmp_path / "train.jsonl", tmp_path / "held.jsonl"
+    write_rows(file, [row(1, turns=3), row(5, turns=2)])
+    write_rows(other, [row(1)])  # the first turn of the first row, and nothing else
+    data = DataSettings([str(file)])
+    training = load_training_set(data, qwen3())
+    held = hold_out(training, MonitorSettings(held_out=str(other)), data, qwen3(), seed=1)
+    assert held.rows == 1 and held.training.kept == 1
+    assert {source for tree in held.training.trees for source in tree.sources} == {f"{file} (train-2)"}
+
+
+def test_the_rows_of_a_run_that_was_tokenised_before_are_held_out_alike(tmp_path):
+    data = DataSettings([str(write_training_rows(tmp_path / "train.jsonl", 6, turns=2))])
+    made, read = (load_training_set(data, qwen3(), folder=tmp_path / "run") for _ in range(2))
+    assert read.reused and not made.reused and read.trees == made.trees
+    first, second = (hold_out(rows, MonitorSettings(held_out=2), data, qwen3(), seed=1) for rows in (made, read))
+    assert first.turns == second.turns and first.training.trees == second.training.trees
 
 
 def test_the_same_words_twice_are_held_out_twice(tmp_path, renderer):

@@ -174,7 +174,7 @@ def test_the_turn_that_is_asked_for_is_the_last_that_is_trained_where_later_ones
     assert masked.messages[-1]["role"] == "user" and masked.answer.endswith('[weather(city="City3")]<|im_end|>')
     shortened = prompts["r5)"]
     assert "spare_0" in shortened.text and "spare_19" not in shortened.text
-    assert prompts["r4)"].messages[-1]["role"] == "tool"
+    assert prompts["r6)"].messages[-1]["role"] == "tool"
 
 
 def test_the_adapter_carries_the_template_that_was_trained_with(run):
@@ -268,7 +268,7 @@ def test_rows_that_changed_since_the_training_are_told(copy, capsys, tmp_path):
         assert "no such file of training rows" in refused(copy, capsys)
         other = Path(shutil.copytree(moved, rows))
         for path in other.glob("*.jsonl"):
-            path.write_text(path.read_text().replace("sunny", "rainy"))
+            path.write_text(path.read_text().replace("Weather in", "Rain in"))
         assert "does not write what was trained" in refused(copy, capsys)
         shutil.rmtree(other)
     finally:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_llama import make_tiny_llama, write_recipe, write_training_rows
+from tiny_llama import make_tiny_llama, row, write_recipe, write_training_rows
 
 from toolace.errors import InputError
 from toolace.launch import guarded
@@ -109,6 +110,64 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_loss_an
         torch.testing.assert_close(right[key], value, rtol=0, atol=1e-6)
 
 
+def test_a_run_that_saves_after_each_pass_goes_on_from_there_and_ends_the_same(tmp_path, model_folder):
+    """Its checkpoints are logged although no log interval falls on them."""
+    data = write_training_rows(tmp_path / "train.jsonl", 10)
+    flags = ["--train.save_strategy=epoch", "--train.num_train_epochs=3", "--train.logging_steps=7"]
+    recipe = load_recipe(write_recipe(tmp_path, model_folder, data, share=False), [*flags, "--lora.lora_dropout=0.2"])
+    assert train(recipe, str(model_folder)) == 0
+    run_folder = tmp_path / "run"
+    wanted = log_of(run_folder)
+    assert [row["step"] for row in wanted] == [5, 7, 10, 14, 15]
+    name = "adapter/adapter_model.safetensors"
+    left = load_file(run_folder / name)
+    # As after a kill in the third pass.
+    shutil.rmtree(run_folder / "train" / "checkpoint-15")
+    shutil.rmtree(run_folder / "adapter")
+    (run_folder / "manifest.json").unlink()
+    assert train(recipe, str(model_folder)) == 0
+    found = log_of(run_folder)
+    assert [row["step"] for row in found] == [row["step"] for row in wanted]
+    assert [row["loss"] for row in found] == pytest.approx([row["loss"] for row in wanted], abs=1e-6)
+    for key, value in load_file(run_folder / name).items():
+        torch.testing.assert_close(value, left[key], rtol=0, atol=1e-6)
+    # Without the optimiser's state it would begin its warm-up anew.
+    shutil.rmtree(run_folder / "train" / "checkpoint-15")
+    (run_folder / "manifest.json").unlink()
+    (run_folder / "train" / "checkpoint-10" / "optimizer.pt").unlink()
+    with pytest.raises(InputError, match="checkpoint-10: holds no state of optimizer, so no run can go on"):
+        train(recipe, str(model_folder))
+
+
+def test_other_rows_are_another_training_whether_the_hub_or_the_code_made_them(
+    tmp_path, model_folder, monkeypatch, capsys
+):
+    import datasets
+
+    from toolace_train import prepared, rendering
+
+    rows = [row(number) for number in range(6)]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_list(rows))
+    path = write_recipe(tmp_path, model_folder, "me/rows", share=False)
+    recipe = load_recipe(path, ["--train.save_steps=1"])
+    assert train(recipe, str(model_folder)) == 0 and train(recipe, str(model_folder)) == 0
+    assert "trained before" in capsys.readouterr().out
+    monkeypatch.setattr(prepared, "code_digest", lambda _: "of a newer version")
+    assert train(recipe, str(model_folder)) == 0  # tokenised again, to the same rows
+    assert "trained before" in capsys.readouterr().out
+    (tmp_path / "run" / "manifest.json").unlink()  # as if it had been killed before the end
+    another = r"checkpoint-3: is a checkpoint of another recipe \(rows is [0-9a-f]+"
+    with monkeypatch.context() as patch:
+        whole = rendering.to_toolace
+        patch.setattr(prepared, "code_digest", lambda _: "of one that writes the tools differently")
+        patch.setattr(rendering, "to_toolace", lambda dialog: {**whole(dialog), "system": "Call functions!"})
+        with pytest.raises(InputError, match=another):
+            train(recipe, str(model_folder))
+    rows[2] = row(100)
+    with pytest.raises(InputError, match=another):
+        train(recipe, str(model_folder))
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(tmp_path, model_folder, capsys):
     data = write_training_rows(tmp_path / "train.jsonl", 8)
     path = write_recipe(tmp_path, model_folder, data, share=False)
@@ -158,7 +217,10 @@ def test_tensorboard_gets_what_the_log_gets(tmp_path, model_folder, capsys):
         (["--data.global_batch_size", "3", "--train.per_device_train_batch_size", "2"], "is no multiple of 2 a device"),
         (["--monitor.held_out", "2"], "2 rows cannot be set aside from 2"),
         (["--monitor.every_step", "2"], "Did you mean 'every_steps'?"),
-        (["--train.lr_scheduler_type", "wavy"], "SFTConfig refuses it"),
+        (["--train.bf16", "true", "--train.fp16", "true"], "SFTConfig refuses it"),
+        (["--train.save_only_model", "true"], "a killed run could not go on without the optimiser's state"),
+        (["--train.max_steps", "2.5"], "max_steps is 2.5, not a whole number"),
+        (["--train.optim", "lomo"], "You need to install `lomo_optim`"),
         (["--data.files", "[nowhere.jsonl]"], "nowhere.jsonl: no such file of training rows"),
         (["--model.model_name_or_path", "./nowhere"], "./nowhere: is neither a folder nor a hub id"),
     ],
