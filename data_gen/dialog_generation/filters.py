@@ -40,13 +40,13 @@ class Filters:
         self.choices: dict[str, Sequence[Any]] = {}
         self.most = 0
         self.given = 0  # items of the list that the call is about
-        self.best_last, self.rated = False, 0.0
+        self.ranks, self.best_last, self.rated = False, False, 0.0
         self.by = ""
         if tool is None or call is None:
             return
         given = [spec for name, spec in tool.properties.items() if words(name) in _RATINGS and name in call.arguments]
         self.rated = max((spec.get("maximum", 5) for spec in given), default=0.0)
-        self.best_last = call.arguments.get("order") in ("lowest", "asc", "ascending")
+        self.ranks, self.best_last = _direction(tool, call)
         self.by = words(tool.name.rpartition(".")[2]).partition(" by ")[2].split(" and ")[0].removesuffix(" to file")
         for name, value, schema in _leaves(tool.parameters, call.arguments):
             self._read(words(name), value, schema)
@@ -107,9 +107,12 @@ class Filters:
 
     def ordered(self, items: list[Any]) -> list[Any]:
         """The items of a ranking in its order: by what the tool's name says, the best match or the nearest first."""
-        for key in next((item for item in items if isinstance(item, Mapping)), {}):
+        first: Mapping[str, Any] = next((item for item in items if isinstance(item, Mapping)), {})
+        numbers = [key for key, value in first.items() if _is_number(value)]
+        for key in first:
             said = words(key)
             ranked = bool(self.by) and (said == self.by or self.by.startswith(f"{said} "))
+            ranked = ranked or (self.ranks and numbers == [key])
             if ranked or said in _BEST or said in _NEAR:
                 values = [item.get(key) for item in items if isinstance(item, Mapping)]
                 if len(values) == len(items) and all(map(_is_number, values)):
@@ -138,6 +141,19 @@ class Filters:
             if wanted is not None and spec.get("minimum", 0) <= wanted <= spec.get("maximum", wanted):
                 value[name] = wanted
         return value
+
+
+_DIRECTIONS = frozenset(("order", "direction", "sort order", "sort direction", "ranking"))
+_UP = frozenset(("lowest", "asc", "ascending", "smallest", "least", "fewest", "oldest", "shortest", "cheapest"))
+
+
+def _direction(tool: Tool, call: Call) -> tuple[bool, bool]:
+    """(whether the call asks for a ranking, whether it begins with the lowest)."""
+    name = words(tool.name)
+    for key, spec in tool.properties.items():
+        if words(key) in _DIRECTIONS:
+            return True, call.arguments.get(key, spec.get("default")) in _UP
+    return "rank" in name or "highest" in name, "lowest" in name and "highest" not in name
 
 
 def _of(side: Mapping[str, Any], key: str) -> Any:

@@ -62,6 +62,8 @@ class OfflineTool:
         self.specs = specs or {}
         self.blamed = ""
         self._items: dict[str, list[Any]] = {}
+        self._rows: list[list[dict[str, Any]]] = []
+        self._inner: frozenset[str] = frozenset()
         self._filters = Filters()
         self._said: set[tuple[str, Any]] = set()
 
@@ -87,8 +89,14 @@ class OfflineTool:
             return json.dumps({"error": self._error(tool, call)}, ensure_ascii=False)
         schema = tool.returns or {"type": "object", "properties": {"status": {"const": "ok"}}}
         # FriendlyName comes back as friendly_name.
-        told = {words(key): value for key, value in {**call.arguments, **(known or {}), **(forced or {})}.items()}
+        told, self._inner = _told(call.arguments, known or {})
+        told |= {words(key): value for key, value in (forced or {}).items()}
         self._filters = Filters(tool, call)
+        self._rows = [
+            [{words(key): inner for key, inner in item.items()} for item in value]
+            for value in call.arguments.values()
+            if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value)
+        ]
         # Asked about three museums, the result tells of these three.
         self._items = {
             words(key).removesuffix("s"): value
@@ -188,9 +196,17 @@ class OfflineTool:
         named = [(key, self._items[words(key)]) for key in items.get("properties") or {} if words(key) in self._items]
         if named and low <= len(named[0][1]) <= int(schema.get("maxItems", 99)):
             key, values = named[0]
-            return [self._value(items, name.rstrip("s"), {words(key): value}, depth + 1, tool) for value in values]
-        if any(words(key) == "similarity" for key in items.get("properties") or {}):
+            shared = {said: value for said, value in known.items() if said not in self._items}
+            each = [{**shared, words(key): value} for value in values]
+            return [self._value(items, name.rstrip("s"), one, depth + 1, tool) for one in each]
+        members = {words(key) for key in items.get("properties") or {}}
+        for rows in self._rows:
+            if members & {key for row in rows for key in row} and low <= len(rows) <= int(schema.get("maxItems", 99)):
+                return [self._value(items, name.rstrip("s"), {**known, **row}, depth + 1, tool) for row in rows]
+        if "similarity" in members:
             known = {}  # what is like a thing is not the thing itself
+        # What stands inside an argument describes one thing that is made or changed, or a place that is searched.
+        known = {said: value for said, value in known.items() if said not in self._inner}
         count = min(max(low, self.rng.choice((1, 2, 2, 3) if few else (2, 3))), int(schema.get("maxItems", 99)))
         count = max(low, min(count, self._filters.most or count))
         found: list[Any] = []
@@ -201,6 +217,27 @@ class OfflineTool:
         if len(found) < low:
             raise NoValue(name)
         return self._filters.ordered(found)
+
+
+def _told(arguments: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """What a call says of its thing, by words of the name, and which of it stands inside objects.
+
+    A name that is given inside an object counts too, and `new_title` is the title from now on, whatever it was.
+    """
+    inner: dict[str, Any] = {}
+    stack = [value for value in arguments.values() if isinstance(value, Mapping)]
+    while stack:
+        for key, value in stack.pop().items():
+            if isinstance(value, Mapping):
+                stack.append(value)
+            else:
+                inner.setdefault(words(key), value)
+    outer = {words(key): value for key, value in arguments.items()}
+    said = {**{words(key): value for key, value in known.items()}, **inner, **outer}
+    for key, value in (*inner.items(), *outer.items()):
+        if key.startswith("new "):
+            said[key.removeprefix("new ")] = value
+    return said, frozenset(inner) - frozenset(outer)
 
 
 def _unknown(said: str, name: str) -> Mapping[str, Any]:
