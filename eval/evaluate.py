@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,8 +114,11 @@ def _checked(settings: EvaluateSettings, benchmarks: str) -> EvaluateSettings:
             fix = f"Use one of {', '.join(BENCHMARKS)}."
             raise InputError(f"unknown benchmark {benchmark!r}", where="--benchmarks", fix=fix)
     data = Data(settings.protocol)
-    for name in settings.limit:
+    for name, limit in settings.limit.items():
         data.category(name, where="evaluate.limit")
+        if limit < 1:
+            raise InputError(f"{name} is {limit}", where="evaluate.limit", fix="Give a number of at least 1.")
+    _check_names(settings.models)
     for name in settings.categories:
         if name in memory.OFFLINE:
             memory.check_installed(name)
@@ -132,6 +135,19 @@ def _checked(settings: EvaluateSettings, benchmarks: str) -> EvaluateSettings:
         for model in settings.models.values():
             server_settings(model, settings.server, settings.temperature)
     return settings
+
+
+def _check_names(models: Iterable[str]) -> None:
+    """Names of models are names of folders."""
+    folders: dict[str, str] = {}
+    for name in models:
+        folder = name.replace("/", "_")
+        if not folder.strip(". ") or "\0" in folder or "\\" in folder:
+            raise InputError(f"{name!r} cannot be a folder's name", where="evaluate.models", fix="Choose another name.")
+        if folder in folders:
+            what = f"{name!r} and {folders[folder]!r} would share the folder {folder}"
+            raise InputError(what, where="evaluate.models", fix="Rename one of them.")
+        folders[folder] = name
 
 
 def evaluate(settings: EvaluateSettings, folder: Path, seed: int) -> dict[str, Any]:

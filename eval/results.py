@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -25,6 +26,7 @@ from eval.statistics import (
     wilson,
 )
 from toolace import __version__, runs
+from toolace.errors import InputError
 from toolace.rows import Row
 
 PRIMARY = "call_mean"
@@ -61,12 +63,14 @@ def build_results(
     table = tabulate(verdicts)
     names = {name.removesuffix(PROXY) for categories in table.values() for name in categories}
     sizes = {name: len(data.questions(name)) for name in names} if data else {}
+    if data:
+        sizes |= _sizes(data, [name for name in rules.call_categories if name not in sizes])
     return {
         "rows": [
             row for model in table for row in _with_sizes(_category_rows(model, rules, table[model]), "category", sizes)
         ],
         "aggregates": [row for model in table for row in _aggregates(model, rules, table[model], sizes)],
-        "comparisons": compare_all(table, protocol),
+        "comparisons": compare_all(table, protocol, sizes),
         "errors": count_errors(verdicts),
         "not_run": [row for model in table for row in _not_run(model, rules, table[model])],
         "notable": {model: counts for model in table if (counts := _notable(table[model]))},
@@ -74,6 +78,15 @@ def build_results(
         "published": published_rows(protocol),
         "versions": versions(),
     }
+
+
+def _sizes(data: Data, names: Sequence[str]) -> dict[str, int]:
+    """Numbers of questions of categories that nobody answered, where their file is at hand."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(InputError):
+            found[name] = len(data.questions(name))
+    return found
 
 
 def tabulate(verdicts: Iterable[Mapping[str, Any]]) -> Table:
@@ -138,22 +151,39 @@ def _counts(verdicts: Mapping[str, Row]) -> tuple[int, int]:
     return sum(verdict["valid"] for verdict in verdicts.values()), len(verdicts)
 
 
-def column_weights(rules: Protocol, sizes: Mapping[str, int]) -> dict[str, dict[str, float]]:
+def column_weights(
+    rules: Protocol, sizes: Mapping[str, int], full: Mapping[str, int] | None = None
+) -> dict[str, dict[str, float]]:
     """Weights of categories in every mean that can be computed: `call_mean`, and the official columns.
 
     A column with a category that was scored by proxy has `_proxy` behind its name: it is not the official number.
+
+    Args:
+        sizes: numbers of answers.
+        full: numbers of questions, where they are known. Where a column weighs by numbers, a category of which a sample
+            was asked weighs as much as all of it would.
     """
+    numbers = _as_whole(sizes, full or {})
     found: dict[str, dict[str, float]] = {}
     called = [name for name in rules.call_categories if name in sizes]
     if called:
         found[PRIMARY] = dict.fromkeys(called, 1 / len(called))
     for name, node in columns(rules.name).items():
         try:
-            parts = weights(node, sizes)
+            parts = weights(node, numbers)
         except KeyError:
             continue
         found[name + (PROXY if any(part.endswith(PROXY) for part in parts) else "")] = parts
     return found
+
+
+def _as_whole(sizes: Mapping[str, int], full: Mapping[str, int]) -> dict[str, float]:
+    answered: dict[str, int] = {}
+    for name, size in sizes.items():
+        base = name.removesuffix(PROXY)
+        answered[base] = answered.get(base, 0) + size
+    factors = {base: full.get(base, count) / count for base, count in answered.items()}
+    return {name: size * factors[name.removesuffix(PROXY)] for name, size in sizes.items()}
 
 
 def _aggregates(
@@ -165,7 +195,7 @@ def _aggregates(
         full: numbers of questions by category, where they are known.
     """
     sizes = {name: len(verdicts) for name, verdicts in categories.items()}
-    found = column_weights(rules, sizes)
+    found = column_weights(rules, sizes, full)
     executed = [name for name in categories if any(v.get("method") == "executed" for v in categories[name].values())]
     if executed:
         total = sum(sizes[name] for name in executed)
@@ -180,15 +210,19 @@ def _aggregates(
                 marks = [verdict["valid"] and verdict.get(field, True) for verdict in categories[name].values()]
                 value, bounds = 100 * sum(marks) / len(marks), wilson(sum(marks), len(marks))
                 result.append(_aggregate(model, rules.name, f"{name}_{suffix}", (value, *bounds), [name]))
-    return [_with_counts(row, categories, full) for row in result]
+    return [_with_counts(row, rules, categories, full) for row in result]
 
 
-def _with_counts(row: Row, categories: Mapping[str, Mapping[str, Row]], full: Mapping[str, int]) -> Row:
+def _with_counts(
+    row: Row, rules: Protocol, categories: Mapping[str, Mapping[str, Row]], full: Mapping[str, int]
+) -> Row:
     """An aggregate with `n` answers `of` so many questions, and the marks of its questions."""
     parts = row["categories"]
     n = sum(len(categories[name]) for name in parts)
     counts = {"n": n}
     names = dict.fromkeys(name.removesuffix(PROXY) for name in parts)
+    if row["name"] == PRIMARY:  # the mean of what there is, told to be of all
+        names |= dict.fromkeys(rules.call_categories)
     if all(name in full for name in names):
         there = {name: len(categories.get(name, ())) + len(categories.get(name + PROXY, ())) for name in names}
         counts["of"] = n + sum(full[name] - there[name] for name in names)
@@ -242,9 +276,9 @@ def _not_executed(model: str, categories: Mapping[str, Mapping[str, Row]], data:
     return [{"model": model, "executed": executed, "offline": offline}] if executed < offline else []
 
 
-def compare_all(table: Table, protocol: str = "v4") -> list[Row]:
+def compare_all(table: Table, protocol: str = "v4", full: Mapping[str, int] | None = None) -> list[Row]:
     """Comparisons of every pair of models, with `p_holm` over all pairs: see `build_results`."""
-    rows = [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b], protocol)]
+    rows = [row for a, b in combinations(table, 2) for row in compare(a, b, table[a], table[b], protocol, full)]
     primary = [row for row in rows if row["category"] == PRIMARY]
     if len(primary) > 1:
         _correct(primary)
@@ -259,8 +293,13 @@ def compare(
     left: Mapping[str, Mapping[str, Row]],
     right: Mapping[str, Mapping[str, Row]],
     protocol: str = "v4",
+    full: Mapping[str, int] | None = None,
 ) -> list[Row]:
-    """Paired comparisons of two models: the mean of the call categories first, categories, then official columns."""
+    """Paired comparisons of two models: the mean of the call categories first, categories, then official columns.
+
+    Args:
+        full: numbers of questions by category; see `column_weights`.
+    """
     rules = find_protocol(protocol)
     strata = {name: _stratum(left[name], right[name]) for name in _ordered(left, rules) if name in right}
     strata = {name: part for name, part in strata.items() if part.n}
@@ -269,7 +308,7 @@ def compare(
         p_value = mcnemar(part.a_only, part.b_only)
         rows.append(_comparison(a, b, name, p_value, MCNEMAR, [part], difference_interval([part])))
     means = []
-    for name, shares in column_weights(rules, {name: part.n for name, part in strata.items()}).items():
+    for name, shares in column_weights(rules, {name: part.n for name, part in strata.items()}, full).items():
         parts = [_weighted(strata[category], share) for category, share in shares.items()]
         p_value, how = sign_flip(parts)
         test = f"paired permutation, stratified by category, {how}"

@@ -108,7 +108,7 @@ def official_categories(protocol: Protocol) -> list[str]:
     return [name for name in protocol.categories if name in used]
 
 
-def weights(node: Mean | str, sizes: Mapping[str, int]) -> dict[str, float]:
+def weights(node: Mean | str, sizes: Mapping[str, float]) -> dict[str, float]:
     """Weight of every category in a column; they sum to 1.
 
     Args:
@@ -132,7 +132,7 @@ def weights(node: Mean | str, sizes: Mapping[str, int]) -> dict[str, float]:
     return result
 
 
-def _shares(node: Mean, parts: Sequence[Mapping[str, float]], sizes: Mapping[str, int]) -> Sequence[float]:
+def _shares(node: Mean, parts: Sequence[Mapping[str, float]], sizes: Mapping[str, float]) -> Sequence[float]:
     if node.shares:
         return node.shares
     if not node.by_answers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,8 @@ from toolace.runs import versions
 # Settings that do not change an answer, or that `_facts` holds in another form.
 _NO_FACTS = ("models", "categories", "limit", "data_folder")
 _NO_SERVER_FACTS = ("api_key_env", "concurrency", "timeout")
+# What a model on a server knows nothing of.
+_LOCAL_FACTS = ("batch_size", "dtype", "vllm")
 # Multi-turn dialogs open at a time, in batches: enough to fill batches of similar length, few to be lost by a kill.
 BATCHES_OPEN = 4
 
@@ -64,14 +67,18 @@ class Answers:
         facts = {key: value for key, value in asdict(self.settings).items() if key not in _NO_FACTS}
         facts["server"] = {key: value for key, value in facts["server"].items() if key not in _NO_SERVER_FACTS}
         weights: list[Path] = []
-        if self.settings.backend != "server":
+        packages: tuple[str, ...] = ("bfcl-eval",)
+        if self.settings.backend == "server":
+            facts = {key: value for key, value in facts.items() if key not in _LOCAL_FACTS}
+        else:
+            packages = ("torch", "transformers", "vllm", "bfcl-eval")
             place = Path(resolve_model(self.model))
             weights = sorted(place.glob("*.safetensors")) if place.is_dir() else []
         return {
             **facts,
             "model": self.model,
             "weights": {path.name: sha256(path) for path in weights},
-            "packages": versions(("torch", "transformers", "vllm", "bfcl-eval")),
+            "packages": versions(packages),
         }
 
     def ask(self) -> dict[str, int]:
@@ -145,19 +152,51 @@ class Answers:
             yield _with_category(category, dialog)
 
     def _start_over_if_changed(self) -> None:
-        """Answers of another model, sample or setting are removed; of the same one they are kept."""
+        """Answers of another model or setting, or from elsewhere, are put aside; of the same one they are kept.
+
+        So are answers to questions that are in another sample: what was asked is not asked again.
+        """
         note = self.folder / "eval" / "result" / self.name.replace("/", "_") / "generation.json"
         facts = json.loads(json.dumps({**self._facts(), "asked": {}}, default=str))
-        known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-        same = {**known, "asked": {}} == facts
-        asked = known.get("asked", {}) if same else {}
-        for path in () if same else self.told.values():
-            path.unlink(missing_ok=True)
+        same = {**_noted(note), "asked": {}} == facts
+        for path in () if same else (*self.told.values(), *self.paths.values()):
+            if path.is_file():
+                _put_aside(path)
         for c, path in self.paths.items():
-            if asked.get(c) != _digest(self.chosen[c]):
-                path.unlink(missing_ok=True)
-        facts["asked"] = {**asked, **{c: _digest(ids) for c, ids in self.chosen.items()}}
+            if path.is_file():
+                self._keep_chosen(c, path)
+        facts["asked"] = {**(_noted(note).get("asked") or {} if same else {})}
+        facts["asked"] |= {c: _digest(ids) for c, ids in self.chosen.items()}
         write_json(note, facts)
+
+    def _keep_chosen(self, category: str, path: Path) -> None:
+        """Leaves only answers to the questions that are asked; whoever wants the others finds the whole file beside."""
+        log = RowLog(path)  # cuts off a line that a kill left half
+        log.close()
+        wanted = set(self.chosen[category])
+        if log.seen <= wanted:
+            return
+        rows = [row for _, row in read_rows(path) if row.get("id") in wanted]
+        _put_aside(path)
+        write_rows(path, rows)
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    """What was written when the model was asked last; nothing when that cannot be read."""
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _put_aside(path: Path) -> None:
+    """Renames answers that are not of this generation, and says so: they may have cost money."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.{number}.bak")).exists():
+        number += 1
+    path.rename(aside)
+    print(f"toolace: answers of another model, setting or sample are kept as {aside}", file=sys.stderr)
 
 
 def _with_category(category: str, dialog: Dialog[Row]) -> Dialog[tuple[str, Row]]:

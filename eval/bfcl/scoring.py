@@ -197,9 +197,10 @@ def _noted_mode(file: ResultFile) -> Mode | None:
 
 
 def holds_native_call(result: Any, kind: Category) -> bool:
-    """Whether an answer, or a step of it, is a list: native calls."""
+    """Whether an answer, or a step of it, is a list with an object in it: native calls."""
     turns = result if kind.kind in (MULTI_TURN, AGENTIC) and isinstance(result, list) else [[result]]
-    return any(isinstance(step, list) for turn in turns if isinstance(turn, list) for step in turn)
+    steps = [step for turn in turns if isinstance(turn, list) for step in turn if isinstance(step, list)]
+    return any(isinstance(call, Mapping) for step in steps for call in step)
 
 
 def score_answers(

@@ -74,6 +74,13 @@ def test_native_calls_in_prompting_mode_are_an_error_that_names_file_and_answer(
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("empty", [[], [None]])
+def test_an_empty_list_makes_no_native_model(tmp_path: Path, empty: list[Any]) -> None:
+    answers: dict[str, Any] = {**right_answers(NAME), f"{NAME}_3": empty}
+    write_results(tmp_path, "m", NAME, answers)
+    assert right(score_results(tmp_path, DATA)) == 199
+
+
 def test_the_table_counts_calls_in_text_and_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers: dict[str, Any] = {id_: as_native(text) for id_, text in right_answers(NAME).items()}
     answers[f"{NAME}_0"] = "[f(a=1)]"

@@ -6,6 +6,7 @@ import pytest
 from bfcl_answers import DATA
 
 from eval.bfcl.categories import CATEGORIES
+from eval.bfcl.protocols import find_protocol
 from eval.results import build_results
 from eval.score import render_table
 from eval.statistics import mcnemar, wilson
@@ -76,6 +77,20 @@ def test_live_is_weighted_by_questions() -> None:
     shares = {"live_simple": "111111", "live_multiple": "00", "live_parallel": "0", "live_parallel_multiple": "0"}
     rows = [row for name, marks in shares.items() for row in verdicts("m", name, marks)]
     assert only(build_results(rows)["aggregates"], name="live")["value"] == pytest.approx(60.0)
+
+
+def test_a_sample_of_a_category_weighs_as_much_as_all_of_it() -> None:
+    marks = {"live_simple": "0" * 20, "live_multiple": "1" * 20, "live_parallel": "0", "live_parallel_multiple": "0"}
+    rows = [row for name, shown in marks.items() for row in verdicts("m", name, shown)]
+    sizes = {name: len(DATA.questions(name)) for name in marks}
+    expected = 100 * sizes["live_multiple"] / sum(sizes.values())
+    assert only(build_results(rows, data=DATA)["aggregates"], name="live")["value"] == pytest.approx(expected)
+
+
+def test_call_mean_of_some_categories_says_that_it_is_not_of_all() -> None:
+    row = only(build_results(verdicts("m", "multiple", "1" * 200), data=DATA)["aggregates"], name="call_mean")
+    called = find_protocol("v4").call_categories
+    assert (row["n"], row["of"]) == (200, sum(len(DATA.questions(name)) for name in called))
 
 
 def test_strict_irrelevance_stands_beside_the_official_one() -> None:

@@ -185,6 +185,28 @@ def test_an_evaluation_over_a_server_is_scored_and_goes_on_after_failures(
         assert row["result"] == [["I see."]] * len(turns) and len(row["latency"]) == len(turns)
 
 
+def test_answers_that_were_paid_for_are_asked_once_or_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "r.yaml"
+    folder = tmp_path / "run" / "eval" / "result" / "served"
+    path = folder / "non_live" / "BFCL_v4_simple_python_result.json"
+    with LlmDouble(lambda body: "I see.") as double:
+        text = RECIPE.format(out=tmp_path / "run", url=double.url)
+        recipe.write_text(text.replace(", multi_turn_base]", "]").replace(", multi_turn_base: 4", ""))
+        evaluate.app([str(recipe)])
+        evaluate.app([str(recipe), "--evaluate.batch_size", "3", "--evaluate.dtype", "float32"])
+        assert double.calls == 6, "a server knows nothing of either"
+        evaluate.app([str(recipe), "--evaluate.limit", "{simple_python: 400}"])
+        assert double.calls == 400 and double.repeated() == []
+        evaluate.app([str(recipe)])
+        assert double.calls == 400 and len(list(read_rows(path))) == 6
+        assert len(list(read_rows(path.with_name(path.name + ".1.bak")))) == 400
+        (folder / "generation.json").write_text('{"mo')  # cut off, or of another program
+        capsys.readouterr()
+        evaluate.app([str(recipe), "--evaluate.temperature", "0.5"])
+    assert f"are kept as {path}.2.bak" in capsys.readouterr().err
+    assert len(list(read_rows(path.with_name(path.name + ".2.bak")))) == 6
+
+
 def test_an_evaluation_with_a_question_that_is_too_long_is_scored_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
