@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -26,7 +25,6 @@ from eval.statistics import (
     wilson,
 )
 from toolace import __version__, runs
-from toolace.errors import InputError
 from toolace.rows import Row
 
 PRIMARY = "call_mean"
@@ -63,8 +61,8 @@ def build_results(
     table = tabulate(verdicts)
     names = {name.removesuffix(PROXY) for categories in table.values() for name in categories}
     sizes = {name: len(data.questions(name)) for name in names} if data else {}
-    if data:
-        sizes |= _sizes(data, [name for name in rules.call_categories if name not in sizes])
+    if data and rules.name == "v4":  # its questions are installed; those of 2024 would be downloaded to be counted
+        sizes |= {name: len(data.questions(name)) for name in rules.call_categories}
     return {
         "rows": [
             row for model in table for row in _with_sizes(_category_rows(model, rules, table[model]), "category", sizes)
@@ -78,15 +76,6 @@ def build_results(
         "published": published_rows(protocol),
         "versions": versions(),
     }
-
-
-def _sizes(data: Data, names: Sequence[str]) -> dict[str, int]:
-    """Numbers of questions of categories that nobody answered, where their file is at hand."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(InputError):
-            found[name] = len(data.questions(name))
-    return found
 
 
 def tabulate(verdicts: Iterable[Mapping[str, Any]]) -> Table:
