@@ -622,14 +622,14 @@ def test_deep_and_huge_values_are_judged_in_bounded_time() -> None:
     for _ in range(5_000):
         deep = [deep]
     huge = 10**5_000
-    start = time.perf_counter()
+    start = time.process_time()  # other work on the machine is not ours to bound
     for value in (deep, huge, "a" * 1_000_000, [1] * 50_000, {"k": "v" * 200_000}, "[a(" * 100_000, "1,234" * 50_000):
         dialog = dialog_of(user("go"))
         made = Message("assistant", calls=(Call("weather.forecast", {"city": value}),), call_ids=("c",))
         assert check_all(replace(dialog, messages=(*dialog.messages, made)))
         text = value if isinstance(value, str) else "go"
         check_all(replace(dialog, messages=(Message("user", text), Message("assistant", text), made)))
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 def test_a_thousand_dialogs_a_second() -> None:
